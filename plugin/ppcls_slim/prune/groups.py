@@ -1,0 +1,72 @@
+"""Which channels have to go together: the vocabulary that analysis, selection and plan share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Member:
+    """One axis of one parameter (or buffer) that shrinks when units of a group are removed.
+
+    Attributes:
+        param: name as in ``model.state_dict()``, for example ``blocks.0.conv1.conv.weight``.
+        axis: the axis that shrinks; a convolution's weight is ``[out_c, in_c, k_h, k_w]``.
+        index: int64 ``[size of the axis]``; position ``p`` belongs to unit ``index[p]`` of the
+            group, or to no unit of it where it is -1 (the other inputs of a concatenation).
+    """
+
+    param: str
+    axis: int
+    index: np.ndarray
+
+
+@dataclass(frozen=True)
+class Group:
+    """Units that are removed together.
+
+    A unit is the smallest thing that can be removed: usually one channel, for a grouped convolution
+    all the channels of one of its groups.
+
+    Attributes:
+        masters: convolution weights whose filters are scored, in the order of the model. Nearly
+            always one, as PaddleSlim's ``PruningCollection.master``. Where the first covers only
+            part of the units (a concatenation that is added to something wider), the next is
+            responsible for those of its units that no earlier one covers.
+        units: how many units the group has.
+        members: everything that shrinks, axis 0 of the masters included.
+        grouped_layers: names of the grouped or depthwise convolutions whose number of ``groups``
+            shrinks in proportion to the units that are kept.
+    """
+
+    masters: tuple[str, ...]
+    units: int
+    members: tuple[Member, ...]
+    grouped_layers: tuple[str, ...] = ()
+
+    def member(self, param: str, axis: int = 0) -> Member:
+        """Return the member for this parameter and axis.
+
+        Raises:
+            KeyError: the group has none.
+        """
+        for member in self.members:
+            if member.param == param and member.axis == axis:
+                return member
+        raise KeyError((param, axis))
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Result of the analysis: what can be pruned, and what cannot and why.
+
+    Attributes:
+        groups: in the order of their first masters in the model.
+        frozen: layer name -> reason in a few words, for every convolution whose filters are in no
+            group.
+    """
+
+    groups: tuple[Group, ...]
+    frozen: dict[str, str] = field(default_factory=dict)
