@@ -1,0 +1,1 @@
+"""Pruning: from a dense model to a plan, and the plan applied."""

@@ -1,0 +1,111 @@
+"""FPGM scoring and pruning: ours against PaddleSlim's ``prune_vars``, in one run.
+
+    python benchmarks/fpgm_scoring.py [--arch ResNet50_vd] [--ratio 0.3] [--weights file.pdparams]
+
+Both start from a model that has been analysed (each by its own analysis, timed separately), score every
+convolution with the same weights, choose and cut. Prints both times, the ratio, and whether the same
+filters were kept in every parameter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
+
+from ppcls_slim.config import PruneConfig  # noqa: E402
+from ppcls_slim.upstream.find_ppcls import find_ppcls  # noqa: E402
+from ppcls_slim.upstream.paddle_lines import paddle  # noqa: E402
+from ppcls_slim.upstream.paddleslim_mends import load_paddleslim, old_programs  # noqa: E402
+
+
+def main() -> int:
+    """Run both and print the comparison; exit status 1 if they keep different filters."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--arch", default="ResNet50_vd", help="a backbone of PaddleClas")
+    parser.add_argument("--ratio", type=float, default=0.3, help="on every convolution")
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--weights", help="dense weights; random ones otherwise")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    arguments = parser.parse_args()
+    shape = [3, arguments.image_size, arguments.image_size]
+
+    theirs, ours = two_equal_models(arguments)
+    slim = paddleslim_prune(theirs, shape, arguments.ratio)
+    mine = our_prune(ours, shape, arguments.ratio)
+    different = different_parameters(theirs, ours)
+    figures = {
+        "arch": arguments.arch,
+        "ratio": arguments.ratio,
+        "paddle": paddle.__version__,
+        "paddleslim_analysis_s": round(slim[0], 3),
+        "paddleslim_prune_vars_s": round(slim[1], 3),
+        "ours_analysis_s": round(mine[0], 3),
+        "ours_score_and_cut_s": round(mine[1], 3),
+        "times_faster": round(slim[1] / mine[1], 1),
+        "parameters_compared": len(ours.state_dict()),
+        "parameters_that_differ": different,
+    }
+    print(json.dumps(figures, indent=1))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return 1 if different else 0
+
+
+def two_equal_models(arguments: argparse.Namespace) -> list:
+    find_ppcls()
+    from ppcls.arch import backbone
+
+    models = []
+    for _ in range(2):
+        model = getattr(backbone, arguments.arch)()
+        if arguments.weights:
+            model.set_state_dict(paddle.load(arguments.weights))
+        elif models:
+            model.set_state_dict(models[0].state_dict())
+        model.eval()
+        models.append(model)
+    return models
+
+
+def paddleslim_prune(model, shape: list[int], ratio: float) -> tuple[float, float]:
+    paddleslim = load_paddleslim()
+    logging.getLogger("paddleslim").setLevel(logging.ERROR)
+    with old_programs():
+        start = time.perf_counter()
+        pruner = paddleslim.dygraph.FPGMFilterPruner(model, [1, *shape])
+        analysed = time.perf_counter()
+        convolutions = [layer.weight.name for layer in model.sublayers() if isinstance(layer, paddle.nn.Conv2D)]
+        pruner.prune_vars(dict.fromkeys(convolutions, ratio), 0)
+        return analysed - start, time.perf_counter() - analysed
+
+
+def our_prune(model, shape: list[int], ratio: float) -> tuple[float, float]:
+    from ppcls_slim.prune.plan import apply_plan
+    from ppcls_slim.prune.pruner import analyse_model, plan_from
+
+    config = PruneConfig(name="fpgm", pruned_ratio=ratio, align=1)
+    start = time.perf_counter()
+    analysis = analyse_model(model, config, shape)
+    analysed = time.perf_counter()
+    apply_plan(plan_from(analysis, model, config, "cpu"), model)
+    return analysed - start, time.perf_counter() - analysed
+
+
+def different_parameters(theirs, ours) -> list[str]:
+    """Names of parameters whose values differ after pruning (a ``_backup`` is not a parameter of the model)."""
+    left, right = theirs.state_dict(), ours.state_dict()
+    return [
+        name
+        for name, value in right.items()
+        if tuple(value.shape) != tuple(left[name].shape) or not bool((value == left[name]).all())
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""``ppcls-slim`` and the scripts in ``tools/``: argument parsing, and errors as one line.
+
+Heavy imports wait until the arguments are known, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from .errors import SlimError
+
+EXIT_INPUT, EXIT_INTERRUPTED = 2, 130
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run a sub-command; return the exit status."""
+    arguments = parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _COMMANDS[arguments.command](arguments)
+    except SlimError as error:
+        print(f"ppcls_slim: error: {error}", file=sys.stderr)
+        return EXIT_INPUT
+    except KeyboardInterrupt:
+        print(f"ppcls_slim: interrupted{_how_to_resume(arguments)}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def script(command: str) -> None:
+    """Entry of ``tools/<command>.py``: the sub-command with this script's arguments."""
+    sys.exit(main([command, *sys.argv[1:]]))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, as argparse sees it."""
+    top = argparse.ArgumentParser(
+        prog="ppcls-slim", description="Prune PaddleClas models from their YAML, and use the result."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in (
+        ("train", "prune as the Slim section says, and fine-tune"),
+        ("eval", "evaluate a checkpoint, pruned or dense"),
+        ("infer", "predict with a trained checkpoint"),
+        ("export", "export a checkpoint to Paddle Inference, and check the result"),
+    ):
+        _add_config(commands.add_parser(name, help=text, description=text))
+    plan = commands.add_parser(
+        "plan",
+        help="show what would be pruned, without training",
+        description="A dry run: what would be pruned, layer by layer and in total.",
+    )
+    _add_config(plan)
+    plan.add_argument("--json", type=Path, metavar="FILE", help="also write the plan there ('-' for the screen)")
+    _add_predict(commands)
+    schema = commands.add_parser("schema", help="write the JSON Schema of the Slim section, for editors")
+    schema.add_argument("file", nargs="?", default="-", help="file to write ('-' for the screen)")
+    return top
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-c", "--config", required=True, metavar="FILE", help="PaddleClas configuration (YAML)")
+    command.add_argument(
+        "-o",
+        "--override",
+        action="append",
+        default=[],
+        nargs="+",
+        metavar="KEY=VALUE",
+        help="override a key, for example -o Global.epochs=10; repeatable",
+    )
+    command.add_argument("-p", "--profiler_options", metavar="OPTIONS", help="as in PaddleClas: 'key=value;...'")
+
+
+def _add_predict(commands: Any) -> None:
+    text = "predict with an exported model through Paddle Inference"
+    predict = commands.add_parser("predict", help=text, description=text)
+    predict.add_argument("--model-dir", type=Path, required=True, help="folder that export wrote")
+    predict.add_argument("--images", type=Path, required=True, help="an image, or a folder of images")
+    predict.add_argument("--device", choices=["cpu", "gpu"], help="default: the GPU if there is one")
+    predict.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    predict.add_argument("--batch-size", type=int, default=1, help="images at a time (default 1)")
+    predict.add_argument("--topk", type=int, help="classes to name (default: as exported)")
+    predict.add_argument("--json", type=Path, metavar="FILE", help="also write the predictions there")
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    engine = _engine(arguments, "train")
+    engine.train()
+    if engine.slim.report is not None and engine.plan is not None:
+        from .report.after_training import report_after_training
+
+        report_after_training(engine)
+
+
+def _eval(arguments: argparse.Namespace) -> None:
+    _engine(arguments, "eval").eval()
+
+
+def _infer(arguments: argparse.Namespace) -> None:
+    _engine(arguments, "infer").infer()
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    _engine(arguments, "export").export()
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from .dry_run import dry_run
+
+    dry_run(read_config(arguments), arguments.json)
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    from .export.predict import predict
+
+    predict(arguments)
+
+
+def _schema(arguments: argparse.Namespace) -> None:
+    import json
+
+    from .config import json_schema
+
+    text = json.dumps(json_schema(), indent=2)
+    if arguments.file == "-":
+        print(text)
+    else:
+        Path(arguments.file).write_text(text + "\n", encoding="utf-8")
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "train": _train,
+    "eval": _eval,
+    "infer": _infer,
+    "export": _export,
+    "plan": _plan,
+    "predict": _predict,
+    "schema": _schema,
+}
+
+
+def read_config(arguments: argparse.Namespace) -> Any:
+    """Read the YAML with PaddleClas's own reader, overrides included.
+
+    Raises:
+        SlimError: the file is missing or no YAML mapping, an override has no ``=``, or PaddleClas
+            cannot be found.
+    """
+    path = Path(arguments.config)
+    if not path.is_file():
+        raise SlimError(f"-c: there is no file {path}{_nearest_config(path)}")
+    overrides = [one for group in arguments.override for one in group]
+    for one in overrides:
+        if one.count("=") != 1 or not one.split("=")[0]:
+            raise SlimError(f"-o {one}: write it as Key.sub=value")
+    from .upstream.ppcls_mends import read_yaml_config
+
+    config = read_yaml_config(path, overrides)
+    config.profiler_options = arguments.profiler_options
+    for key in ("Global", "Arch"):
+        if not isinstance(config.get(key), dict):
+            raise SlimError(f"{path}: the section {key} is missing; is it a PaddleClas configuration?")
+    return config
+
+
+def _nearest_config(path: Path) -> str:
+    from .errors import did_you_mean
+
+    folder = path.parent if path.parent.is_dir() else Path("ppcls_configs")
+    if not folder.is_dir():
+        return f"; {path.parent} does not exist either"
+    return did_you_mean(str(path), [str(found) for found in folder.rglob("*.yaml")])
+
+
+def _engine(arguments: argparse.Namespace, mode: str) -> Any:
+    config = read_config(arguments)
+    from .config import read_section
+
+    read_section(config)  # before the seconds that importing Paddle takes
+    from .engine import SlimEngine
+
+    return SlimEngine(config, mode)
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _how_to_resume(arguments: argparse.Namespace) -> str:
+    if arguments.command != "train":
+        return ""
+    return "; the last complete checkpoint is 'latest' in the output folder: resume with -o Global.checkpoints=.../latest"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

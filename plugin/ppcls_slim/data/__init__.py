@@ -1,0 +1,1 @@
+"""Data sets that ``DataLoader.*.dataset.name`` accepts through the plugin."""

@@ -1,0 +1,53 @@
+"""``ppcls-slim plan``: what would be pruned, without data and without training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Optional
+
+from . import checkpoint as checkpoints
+from .config import read_section
+from .engine import build_dense, find_checkpoint
+from .errors import SlimError
+from .prune.plan import Plan
+from .prune.pruner import make_plan
+from .prune.sensitivity import read as read_sensitivities
+from .report.tables import plan_table
+
+
+def dry_run(config: Any, json_file: Optional[Path]) -> Plan:
+    """Print the plan that training would follow, and write it as JSON where asked.
+
+    Raises:
+        SlimError: the configuration does not prune, or needs sensitivities that are not computed yet.
+    """
+    section = read_section(config)
+    found = find_checkpoint(config, "train")
+    if found is not None and found.plan is not None:
+        plan = found.plan
+        print(f"{found.weights} is pruned already; training follows its plan:")
+    elif section is None or section.prune is None:
+        raise SlimError("the configuration has no Slim.prune section: nothing would be pruned")
+    else:
+        plan = _new_plan(config, section.prune, found)
+    if json_file is not None and str(json_file) != "-":
+        json_file.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
+    print(json.dumps(plan.to_json(), indent=1) if str(json_file) == "-" else plan_table(plan))
+    return plan
+
+
+def _new_plan(config: Any, section: Any, found: Optional[checkpoints.Checkpoint]) -> Plan:
+    path = Path(section.sensitivity_file) if section.sensitivity_file else None
+    if path is not None and not path.exists():
+        raise SlimError(f"Slim.prune.sensitivity_file: {path} does not exist yet; training computes it")
+    model = build_dense(config, "train", fetch_pretrained=found is None)
+    if found is not None:
+        model.set_state_dict(checkpoints.read_weights(found))
+    return make_plan(
+        model,
+        section,
+        config["Global"]["image_shape"],
+        config["Global"]["device"],
+        lambda analysis: read_sensitivities(path, model) if path else {},
+    )

@@ -1,0 +1,416 @@
+"""PaddleClas's ``Engine`` with compression in it.
+
+PaddleClas builds, trains, evaluates and predicts as it always does. This module replaces four things:
+how the model is built (dense, weights, prune), how weights are loaded (exactly, or not at all), how a
+checkpoint is saved and resumed (with its plan, as a whole), and how a model is exported (checked).
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from . import checkpoint as checkpoints
+from .checkpoint import Checkpoint
+from .config import SlimConfig, read_section
+from .errors import SlimError
+from .evaluate import top1
+from .prune.cost import measure
+from .prune.plan import Plan
+from .prune.pruner import Analysis, make_plan, prune
+from .prune.sensitivity import sensitivities
+from .report.tables import plan_table
+from .upstream.paddle_lines import gpu_available, paddle
+from .upstream.ppcls_mends import add_names, copy_config, load_engine, replaced
+
+ppcls_engine = load_engine()
+
+from ppcls.utils import logger, save_load  # noqa: E402
+
+from .data.digits import DigitsDataset  # noqa: E402
+
+add_names(DigitsDataset=DigitsDataset)
+
+STATE = "ppcls_slim"  # key of our part of a .pdstates file
+
+
+class SlimEngine(ppcls_engine.Engine):
+    """Train, evaluate, predict with or export a model that the ``Slim`` section compresses.
+
+    Args:
+        config: PaddleClas configuration, as ``ppcls.utils.config.get_config`` returns it.
+        mode: ``train``, ``eval``, ``infer`` or ``export``.
+
+    Raises:
+        SlimError: the configuration or a file that it names cannot be used as asked.
+    """
+
+    def __init__(self, config: Any, mode: str = "train"):
+        self.original_config = copy_config(config)  # building consumes parts of the configuration
+        self.slim: SlimConfig = read_section(config) or SlimConfig()
+        self.plan: Optional[Plan] = None
+        self.facts: dict[str, Any] = {}
+        self.saved: dict[str, Path] = {}  # prefix -> stem of the last checkpoint saved under it
+        self._best: dict[str, Any] = {}
+        check_device(config)
+        check_data(config, mode)
+        self.checkpoint = find_checkpoint(config, mode)
+        self._base_seed = _base_seed(config)
+        _log_quietly()
+        with replaced(
+            ppcls_engine,
+            build_model=self._build_model,
+            build_dataloader=_explained(ppcls_engine.build_dataloader),
+            load_dygraph_pretrain=self._load_pretrained,
+            load_dygraph_pretrain_from_url=self._load_pretrained,
+        ):
+            super().__init__(config, mode)
+        if mode == "train":
+            self._train_epoch = self.train_epoch_func
+            self.train_epoch_func = self._seeded_epoch
+
+    # ---- building ------------------------------------------------------------------------------
+
+    def _build_model(self, config: Any, mode: str = "train") -> paddle.nn.Layer:
+        """Build the dense model, then follow the checkpoint's plan or make one."""
+        followed = self.checkpoint.plan if self.checkpoint else None
+        model = build_dense(config, mode, fetch_pretrained=followed is None)
+        if followed is not None:
+            self._follow(followed, model)
+        elif self.slim.prune is not None:
+            self._prune(model, mode)
+        else:
+            logger.info("ppcls_slim: no Slim section and no plan in the checkpoint: the model stays dense")
+        return model
+
+    def _follow(self, plan: Plan, model: paddle.nn.Layer) -> None:
+        assert self.checkpoint is not None
+        try:
+            prune(model, plan)
+        except SlimError as error:
+            raise SlimError(f"{self.checkpoint.weights}: {error}") from None
+        self.plan, self.facts = plan, dict(self.checkpoint.facts)
+        section = self.slim.prune
+        if section is None:
+            yaml = "the configuration has no Slim.prune section"
+        elif section.model_dump(mode="json") == plan.settings:
+            yaml = "Slim.prune says the same"
+        else:
+            yaml = "Slim.prune of the configuration differs and is not used"
+        logger.info(f"ppcls_slim: following the plan of {self.checkpoint.weights} ({yaml})")
+
+    def _prune(self, model: paddle.nn.Layer, mode: str) -> None:
+        section = self.slim.prune
+        assert section is not None
+        if mode != "train":
+            raise SlimError(_no_plan(self.checkpoint, mode))
+        if self.checkpoint is not None:
+            self._load_dense(model)
+        if self.slim.report is not None and self._can_evaluate():
+            self.facts["top1_dense"] = self._top1(model)
+        self.plan = make_plan(
+            model,
+            section,
+            self.config["Global"]["image_shape"],
+            self.config["Global"]["device"],
+            lambda analysis: self._sensitivities(model, analysis),
+        )
+        prune(model, self.plan)
+        for line in plan_table(self.plan).splitlines():
+            logger.info(line)
+        if "top1_dense" in self.facts:
+            self.facts["top1_pruned"] = self._top1(model)
+            logger.info(
+                f"ppcls_slim: top-1 {100 * self.facts['top1_dense']:.2f} % dense, "
+                f"{100 * self.facts['top1_pruned']:.2f} % pruned, before fine-tuning"
+            )
+
+    def _sensitivities(self, model: paddle.nn.Layer, analysis: Analysis) -> dict[str, dict[float, float]]:
+        assert self.slim.prune is not None and self.slim.prune.sensitivity_file is not None
+        path = Path(self.slim.prune.sensitivity_file)
+        if not path.exists() and not self._can_evaluate():
+            raise SlimError(
+                f"Slim.prune.sensitivity_file: {path} does not exist, and computing it needs "
+                "Global.eval_during_train and evaluation data for classification"
+            )
+        return sensitivities(path, model, analysis, self.slim.prune.name, lambda: self._top1(model), logger.info)
+
+    def _can_evaluate(self) -> bool:
+        return self.eval_mode == "classification" and getattr(self, "eval_dataloader", None) is not None
+
+    def _top1(self, model: paddle.nn.Layer) -> float:
+        return top1(model, self.eval_dataloader)
+
+    # ---- loading -------------------------------------------------------------------------------
+
+    def _load_dense(self, model: paddle.nn.Layer) -> None:
+        """Load weights without a plan as PaddleClas does: what does not fit (another head) is skipped."""
+        assert self.checkpoint is not None
+        weights = checkpoints.read_weights(self.checkpoint)
+        model.set_state_dict(weights)
+        logger.info(f"ppcls_slim: dense weights from {self.checkpoint.weights}")
+
+    def _load_pretrained(self, models: Any, path: str, *args: Any, **kwargs: Any) -> None:
+        """Stand in for ``load_dygraph_pretrain([model, loss], path)`` in ``Engine.__init__``."""
+        model, loss = models if isinstance(models, list) else (models, None)
+        if self.checkpoint is None:
+            return
+        weights = checkpoints.read_weights(self.checkpoint)
+        if self.plan is None:
+            self._load_dense(model)
+        elif self.checkpoint.plan is not None:
+            checkpoints.load_exactly(model, weights, self.checkpoint.weights)
+            logger.info(f"ppcls_slim: weights from {self.checkpoint.weights}")
+        if loss is not None and loss.parameters():
+            loss.set_state_dict(weights)
+
+    # ---- training ------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Train as PaddleClas does, with checkpoints that are whole and resume exactly."""
+        with replaced(save_load, save_model=self._save), replaced(ppcls_engine, init_model=self._resume):
+            super().train()
+
+    def _seeded_epoch(self, engine: Any, epoch_id: int, print_batch_step: int) -> None:
+        """Make all randomness of an epoch a function of seed, epoch and rank, so that resuming repeats it."""
+        seed = (self._base_seed + 100_003 * epoch_id + 1_009 * paddle.distributed.get_rank()) % 2**31
+        random.seed(seed)
+        np.random.seed(seed)
+        paddle.seed(seed)
+        sampler = getattr(self.train_dataloader, "batch_sampler", None)
+        if hasattr(sampler, "set_epoch"):
+            sampler.set_epoch(epoch_id - 1)
+        self._train_epoch(engine, epoch_id, print_batch_step)
+
+    def _save(
+        self, net: Any, optimizer: Any, metric_info: dict[str, Any], model_path: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Stand in for ``ppcls.utils.save_load.save_model``: what it writes, plus the plan, as a whole."""
+        prefix = kwargs.get("prefix", "ppcls")
+        metric = float(metric_info.get("metric", 0.0))
+        if prefix == "best_model":
+            self._best = {"metric": metric, "epoch": metric_info["epoch"]}
+        if paddle.distributed.get_rank() != 0:
+            return
+        state = {**metric_info, "metric": metric, STATE: {"best": self._best, "seed": self._base_seed}}
+        facts = {**self.facts, "metric": metric, "epoch": metric_info.get("epoch")}
+
+        def write(folder: Path) -> None:
+            with replaced(save_load.logger, info=lambda *_: None):  # it names the temporary place
+                _save_model(net, optimizer, state, str(folder), *args, **kwargs)
+            # Some releases put a folder named after the model between, some do not.
+            weights = next(folder.rglob(f"{prefix}{checkpoints.WEIGHTS}"))
+            self.saved[prefix] = checkpoints.stem_of(str(model_path / weights.relative_to(folder)))
+
+        model_path = Path(model_path)
+        sidecar = checkpoints.sidecar(self.plan, facts) if self.plan is not None else None
+        checkpoints.save(model_path, prefix, write, sidecar)
+        logger.info(f"Already save model in {self.saved[prefix]}")
+
+    def _resume(self, config: Any, net: Any, optimizer: Any = None, loss: Any = None, ema: Any = None) -> Any:
+        """Stand in for ``ppcls.utils.save_load.init_model`` with ``Global.checkpoints`` set."""
+        assert self.checkpoint is not None
+        stem = self.checkpoint.stem
+        weights = checkpoints.read_weights(self.checkpoint)
+        states = checkpoints.load_file(checkpoints.with_suffix(stem, ".pdstates"))
+        optimizers = checkpoints.load_file(checkpoints.with_suffix(stem, ".pdopt"))
+        if ema is not None:
+            # PaddleClas keeps the averaged weights in .pdparams and the trained ones in .pdema.
+            ema.set_state_dict(weights)
+            weights = checkpoints.load_file(checkpoints.with_suffix(stem, ".pdema"))
+        bare = net._layers if isinstance(net, paddle.DataParallel) else net
+        checkpoints.load_exactly(bare, weights, self.checkpoint.weights)
+        if loss is not None and loss.parameters():
+            loss.set_state_dict(weights)
+        for one, state in zip(optimizer, optimizers if isinstance(optimizers, list) else [optimizers]):
+            one.set_state_dict(state)
+        ours = states.get(STATE, {})
+        self._best = ours.get("best") or {}
+        self._base_seed = ours.get("seed", self._base_seed)
+        logger.info(f"ppcls_slim: resuming after epoch {states['epoch']} of {stem}")
+        # The loop of PaddleClas compares later epochs with "metric" and starts after "epoch".
+        return {"metric": self._best.get("metric", states["metric"]), "epoch": states["epoch"]}
+
+    # ---- exporting -----------------------------------------------------------------------------
+
+    def export(self, save_path: Any = None, uniform_output_enabled: bool = False, ema_module: Any = None) -> Any:
+        """Export to ``Global.save_inference_dir``, verify and compare with the dense model.
+
+        With ``uniform_output_enabled`` PaddleClas calls this in the middle of training; that is left to it.
+        """
+        if uniform_output_enabled:
+            return super().export(save_path, uniform_output_enabled, ema_module)
+        from .export.pipeline import export_checked
+
+        return export_checked(self)
+
+
+_save_model = save_load.save_model
+
+
+def build_dense(config: Any, mode: str, fetch_pretrained: bool = True) -> paddle.nn.Layer:
+    """Build the model of ``Arch`` with PaddleClas, without its own ``Slim`` handling.
+
+    Args:
+        config: PaddleClas configuration.
+        mode: as for the engine.
+        fetch_pretrained: False turns off ``Arch.pretrained``, whose weights would be overwritten.
+
+    Raises:
+        SlimError: ``Arch`` names no model, or its pretrained weights cannot be fetched.
+    """
+    dense = type(config)({key: value for key, value in config.items() if key != "Slim"})
+    dense["Arch"] = copy.deepcopy(config["Arch"])
+    if not fetch_pretrained:
+        _without_pretrained(dense["Arch"])
+    try:
+        return _build_model(dense, mode)
+    except (AttributeError, NameError) as error:
+        raise SlimError(f"Arch: {error}") from error if not _is_unknown_arch(error, dense["Arch"]) else None
+    except (OSError, RuntimeError) as error:
+        if "ownload" not in f"{error}":
+            raise
+        raise SlimError(
+            f"Arch.pretrained: the weights cannot be downloaded ({str(error).splitlines()[0][:120]}); set "
+            "Arch.pretrained=False, or Global.pretrained_model to a file"
+        ) from error
+
+
+_build_model = ppcls_engine.build_model
+
+
+def _is_unknown_arch(error: Exception, arch: Any) -> bool:
+    names = {arch.get("name"), (arch.get("Backbone") or {}).get("name")}
+    return any(name and f"'{name}'" in str(error) for name in names)
+
+
+def _without_pretrained(arch: Any) -> None:
+    for key, value in arch.items():
+        if key == "pretrained":
+            arch[key] = False
+        elif isinstance(value, dict):
+            _without_pretrained(value)
+
+
+def check_device(config: Any) -> None:
+    """Refuse a GPU that is not there.
+
+    Raises:
+        SlimError: with the remedy.
+    """
+    device = config["Global"]["device"]
+    if device == "gpu" and not gpu_available():
+        built = "has no CUDA" if not paddle.device.is_compiled_with_cuda() else "sees no GPU"
+        raise SlimError(
+            f"Global.device is gpu, but this Paddle {paddle.__version__} {built}: use -o Global.device=cpu, "
+            "or install paddlepaddle-gpu"
+        )
+
+
+def check_data(config: Any, mode: str) -> None:
+    """Refuse paths that do not exist before anything is built.
+
+    Raises:
+        SlimError: names the key.
+    """
+    parts = {"train": ["Train", "Eval"], "eval": ["Eval"]}.get(mode, [])
+    for part in parts:
+        if part == "Eval" and mode == "train" and not config["Global"].get("eval_during_train"):
+            continue
+        for key, value in _paths(config.get("DataLoader", {}).get(part) or {}, f"DataLoader.{part}"):
+            if not Path(value).exists():
+                raise SlimError(f"{key}: {value} does not exist; give the right path with -o {key}=...")
+    if mode == "infer":
+        images = config["Infer"]["infer_imgs"]
+        if not images or not Path(images).exists():
+            raise SlimError(f"Infer.infer_imgs: {images} does not exist; give an image or a folder of images")
+
+
+def _paths(section: Any, where: str) -> list[tuple[str, str]]:
+    found = []
+    for key, value in section.items():
+        if isinstance(value, dict) and key != "transform_ops":
+            if value.get("name") not in ON_DEMAND:
+                found += _paths(value, f"{where}.{key}")
+        elif key in ("image_root", "cls_label_path") and isinstance(value, str):
+            found.append((f"{where}.{key}", value))
+    return found
+
+
+ON_DEMAND = {"DigitsDataset"}  # data sets that write their files when they are first used
+
+
+def find_checkpoint(config: Any, mode: str) -> Optional[Checkpoint]:
+    """Open ``Global.checkpoints`` (training) or ``Global.pretrained_model``.
+
+    Raises:
+        SlimError: see :func:`ppcls_slim.checkpoint.open_checkpoint`.
+    """
+    section = config["Global"]
+    resume = section.get("checkpoints") if mode == "train" else None
+    path = resume or section.get("pretrained_model")
+    key = "Global.checkpoints" if resume else "Global.pretrained_model"
+    if not path:
+        return None
+    if str(path).startswith(("http://", "https://")):
+        from ppcls.utils.download import get_weights_path_from_url
+
+        path = get_weights_path_from_url(path)
+    found = checkpoints.open_checkpoint(str(path), key)
+    if resume and found.plan is None and (read_section(config) or SlimConfig()).prune is not None:
+        raise SlimError(_no_plan(found, "train"))
+    return found
+
+
+def _no_plan(found: Optional[Checkpoint], mode: str) -> str:
+    if found is None:
+        return f"Slim.prune: {mode} needs a pruned checkpoint; give it with -o Global.pretrained_model=..."
+    sidecar = checkpoints.with_suffix(found.stem, checkpoints.SIDECAR)
+    return (
+        f"{found.weights} has no plan beside it ({sidecar.name}), so nothing says how it was pruned: copy that "
+        "file too, or remove the Slim section if the model is dense"
+    )
+
+
+def _base_seed(config: Any) -> int:
+    seed = config["Global"].get("seed")
+    return int(seed) if seed or seed == 0 else random.SystemRandom().randrange(2**31)
+
+
+def _explained(build_dataloader: Any) -> Any:
+    """Turn the bare assertion of PaddleClas's data sets into a line that names the file."""
+
+    def build(config: Any, mode: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return build_dataloader(config, mode, *args, **kwargs)
+        except AssertionError as error:
+            missing = _first_missing_image(config.get(mode) or {})
+            if missing is None:
+                raise
+            raise SlimError(f"DataLoader.{mode}: {missing}") from error
+
+    return build
+
+
+def _first_missing_image(section: Any) -> Optional[str]:
+    dataset = section.get("dataset", {})
+    listing, root = dataset.get("cls_label_path"), dataset.get("image_root")
+    if not isinstance(listing, str) or not Path(listing).is_file():
+        return None
+    for number, line in enumerate(Path(listing).read_text(encoding="utf-8").splitlines(), 1):
+        words = line.strip().split(dataset.get("delimiter") or " ")
+        if words and words[0] and not (Path(root) / words[0]).exists():
+            return f"line {number} of {listing} names {words[0]}, which is not in {root}"
+    return None
+
+
+def _log_quietly() -> None:
+    """PaddleSlim and visualdl log at import time through the root logger; PaddleClas's lines are enough."""
+    import logging
+
+    logging.getLogger("visualdl").setLevel(logging.ERROR)

@@ -1,0 +1,127 @@
+"""Export as a whole: write aside, verify, move into place, compare with the dense model."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from ppcls.data import create_operators
+from ppcls.utils import logger
+
+from .. import checkpoint as checkpoints
+from ..report.tables import comparison_table, summary
+from ..upstream.paddle_lines import paddle
+from . import inference, verify
+from .inference_yml import inference_yml
+
+Row = tuple[str, Optional[float], Optional[float], str]
+
+
+def export_checked(engine: Any) -> list[Row]:
+    """Export the engine's model to ``Global.save_inference_dir``.
+
+    Returns:
+        The rows of the table dense against pruned; empty for a dense model.
+
+    Raises:
+        SlimError: the exported model computes something else; nothing is then moved into place.
+    """
+    config = engine.config
+    target = Path(config["Global"]["save_inference_dir"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    writing = Path(tempfile.mkdtemp(prefix=f".{target.name}.writing-", dir=target.parent))
+    try:
+        agreement = _write(engine, writing)
+        logger.info(f"ppcls_slim: exported model against trained model: {agreement.line()}")
+        verify.check(agreement)
+        (writing / f"{inference.NAME}.yml").write_text(inference_yml(config), encoding="utf-8")
+        if engine.plan is not None:
+            facts = {**checkpoints.sidecar(engine.plan, engine.facts), "verified": vars(agreement)}
+            text = json.dumps(facts, indent=1)
+            (writing / f"{inference.NAME}{checkpoints.SIDECAR}").write_text(text, encoding="utf-8")
+        _move(writing, target)
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
+    logger.info(f"ppcls_slim: exported to {target}")
+    return _compare(engine, target) if engine.plan is not None else []
+
+
+def export_model(engine: Any, model: paddle.nn.Layer) -> paddle.nn.Layer:
+    """PaddleClas's ``ExportModel`` around a model: its output layer and the choice of output."""
+    from ppcls.engine.engine import ExportModel
+
+    metrics = (engine.config.get("Metric") or {}).get("Eval") or [{}]
+    multilabel = engine.config["Global"].get("use_multilabel", False) and "ATTRMetric" in metrics[0]
+    exported = ExportModel(engine.config["Arch"], model, multilabel)
+    exported.eval()
+    for layer in exported.sublayers():
+        for fold in ("rep", "re_parameterize"):  # 2.4.2 and develop
+            if hasattr(layer, fold) and not getattr(layer, "is_repped", True):
+                getattr(layer, fold)()
+    return exported
+
+
+def _write(engine: Any, folder: Path) -> verify.Agreement:
+    from ..engine import ppcls_engine
+
+    exported = export_model(engine, engine.model)
+    images, source = verify.samples(engine.config, ppcls_engine.build_dataloader, create_operators)
+    with paddle.no_grad():
+        output = exported(paddle.to_tensor(images))
+    expected = np.asarray((output[0] if isinstance(output, (list, tuple)) else output).numpy())
+    inference.save(exported, engine.config["Global"]["image_shape"], folder)
+    found = inference.Predictor(folder, _device(engine))(images)
+    return verify.compare(expected, found, source)
+
+
+def _device(engine: Any) -> str:
+    return "gpu" if engine.config["Global"]["device"] == "gpu" else "cpu"
+
+
+def _move(writing: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    # A program of another Paddle line left here would be found before the new one.
+    for old in (".json", ".pdmodel"):
+        if not (writing / f"{inference.NAME}{old}").exists():
+            (target / f"{inference.NAME}{old}").unlink(missing_ok=True)
+    for file in sorted(writing.iterdir()):
+        os.replace(file, target / file.name)
+
+
+def _compare(engine: Any, target: Path) -> list[Row]:
+    """Export the dense model with untrained weights and put both side by side."""
+    from ..engine import build_dense
+
+    plan, shape = engine.plan, engine.config["Global"]["image_shape"]
+    times = engine.slim.report.latency_runs if engine.slim.report else 20
+    with tempfile.TemporaryDirectory() as folder:
+        dense_folder = Path(folder)
+        dense = export_model(engine, build_dense(engine.config, "export", fetch_pretrained=False))
+        inference.save(dense, shape, dense_folder)
+        both = [inference.Predictor(path, _device(engine)) for path in (dense_folder, target)]
+        image = np.random.default_rng(0).standard_normal([1, *shape]).astype(np.float32)
+        slow, fast = inference.latencies([lambda run=run: run(image) for run in both], times)
+        sizes = [(path / f"{inference.NAME}.pdiparams").stat().st_size for path in (dense_folder, target)]
+    rows: list[Row] = [
+        ("FLOPs (multiply-accumulates)", plan.flops["dense"], plan.flops["pruned"], ""),
+        ("parameters", plan.parameters["dense"], plan.parameters["pruned"], ""),
+        ("file of weights", sizes[0], sizes[1], "B"),
+        (f"latency, batch 1, {_threads(engine)}", slow, fast, "ms"),
+    ]
+    if "metric" in engine.facts and engine.facts.get("top1_dense") is not None:
+        rows.insert(0, ("top-1", 100 * engine.facts["top1_dense"], 100 * engine.facts["metric"], "%"))
+    for line in [*comparison_table("pruned", rows).splitlines(), summary(plan)]:
+        logger.info(line)
+    return rows
+
+
+def _threads(engine: Any) -> str:
+    return "GPU" if _device(engine) == "gpu" else "one thread, oneDNN"
+
+
+__all__ = ["export_checked", "export_model"]

@@ -1,0 +1,85 @@
+"""FPGM: filter pruning via geometric median (He et al., CVPR 2019, equation 5).
+
+A filter near the geometric median of its layer can be replaced by the others; its score is the sum of
+its distances to all filters of the layer, and the lowest scores are pruned.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import numpy as np
+
+from . import Criterion, register
+
+# Beyond these magnitudes float32 squares of PaddleSlim's arithmetic overflow or lose their digits, and
+# an estimate in float64 says nothing about what it would choose.
+_LARGEST, _SMALLEST = 1e17, 1e-17
+
+
+def fpgm(weight: np.ndarray, rows: Optional[np.ndarray] = None) -> np.ndarray:
+    """Sum of the Euclidean distances of each filter to all filters of the layer.
+
+    The arithmetic, element by element, is that of ``FPGMFilterPruner.get_distance_sum`` (differences,
+    squares and sums in the data type of the weight), so that ties fall as they do there. It takes
+    ``O(out_c^2 * in_c * k_h * k_w)`` memory traffic; :func:`fpgm_bounds` is the fast way.
+
+    Args:
+        weight: ``[out_c, in_c, k_h, k_w]``.
+        rows: filters to score; None for all.
+
+    Returns:
+        Scores ``[rows]`` in the data type of the weight.
+    """
+    filters = weight.reshape(weight.shape[0], -1)
+    rows = np.arange(len(filters)) if rows is None else rows
+    buffer = np.empty_like(filters)
+    return np.array([_distances(filters, i, buffer).sum() for i in rows], dtype=weight.dtype)
+
+
+def _distances(filters: np.ndarray, i: int, buffer: np.ndarray) -> np.ndarray:
+    difference = np.subtract(filters, filters[i], out=buffer)
+    return np.sqrt(np.sum(np.multiply(difference, difference, out=buffer), -1))
+
+
+def fpgm_bounds(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The same scores from one Gram matrix, with a margin for the rounding of either way.
+
+    ``d(i, j)^2 = |w_i|^2 + |w_j|^2 - 2 w_i.w_j`` in float64 costs one matrix product instead of a loop
+    over filters. What is lost to cancellation is at most a few float64 roundings of the norms; what
+    PaddleSlim itself loses in float32 is a relative error that grows with the logarithm of the length
+    (NumPy sums pairwise). The margin adds both.
+
+    Args:
+        weight: ``[out_c, in_c, k_h, k_w]``.
+
+    Returns:
+        (scores ``[out_c]``, margins ``[out_c]``), or None where magnitudes leave no margin to give.
+    """
+    filters = weight.reshape(weight.shape[0], -1)
+    magnitude = float(np.abs(filters).max(initial=0.0))
+    if weight.dtype != np.float32 or not _SMALLEST < magnitude < _LARGEST:
+        return None
+    filters = filters.astype(np.float64)
+    # Distances do not change when all filters move together; norms, and with them cancellation, do.
+    filters -= filters.mean(axis=0)
+    norms = np.einsum("ij,ij->i", filters, filters)
+    squared = filters @ filters.T
+    squared *= -2.0
+    squared += norms[:, None]
+    squared += norms[None, :]
+    np.maximum(squared, 0.0, out=squared)
+    np.fill_diagonal(squared, 0.0)
+    lost = 8 * np.finfo(np.float64).eps * (norms[:, None] + norms[None, :]) * np.log2(filters.shape[1] + 2)
+    distances = np.sqrt(squared)
+    # |sqrt(a) - sqrt(b)| <= |a - b| / sqrt(a), and never more than sqrt(|a - b|).
+    margins = lost / np.maximum(distances, np.sqrt(np.maximum(lost, np.finfo(np.float64).tiny)))
+    scores = distances.sum(axis=1)
+    single = np.finfo(np.float32).eps * (np.log2(filters.size + 2) + 16)
+    # Differences of nearly equal float32 numbers are exact, but squares below the smallest normal
+    # number are not: the second term.
+    underflow = len(filters) * np.sqrt(filters.shape[1]) * _SMALLEST * 1e-2
+    return scores, margins.sum(axis=1) + single * scores + underflow
+
+
+register(Criterion("fpgm", fpgm, fpgm_bounds))

@@ -1,0 +1,285 @@
+"""The plan: which channels are kept. Data that a person can read, and that rebuilds the pruned model.
+
+A plan is decided once. It goes with the weights into the checkpoint, and every later step applies it
+to a freshly built dense model instead of pruning again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import SlimError
+from ..upstream.paddle_lines import paddle
+from .groups import Group
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is decided for one group of channels.
+
+    Attributes:
+        master: weight whose filters were scored.
+        layers: names of the layers whose filters go, the master's first.
+        units: removable units the group has.
+        kept: those that stay, ascending.
+        ratio: share asked for; the share removed is ``1 - len(kept) / units``.
+        note: why the two differ or nothing is removed, or empty.
+    """
+
+    master: str
+    layers: tuple[str, ...]
+    units: int
+    kept: tuple[int, ...]
+    ratio: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What happens to one parameter or buffer: dense shape, and axis -> positions kept."""
+
+    shape: tuple[int, ...]
+    keep: dict[int, tuple[int, ...]]
+
+    def kept_shape(self) -> tuple[int, ...]:
+        """Shape after the cut."""
+        return tuple(len(self.keep[a]) if a in self.keep else n for a, n in enumerate(self.shape))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All decisions, and what they mean for every parameter.
+
+    Attributes:
+        criterion: name of the criterion, ``fpgm``.
+        settings: the ``Slim.prune`` section as it was validated.
+        align: multiple that kept channels were rounded to.
+        align_because: where that number came from.
+        input_shape: ``[C, H, W]`` of the analysis and of the FLOPs.
+        flops: FLOPs (multiply-accumulates) of one input, keys ``dense`` and ``pruned``.
+        parameters: number of parameters, same keys.
+        decisions: one per group, in the order of the model.
+        frozen: layer -> why its filters are in no group.
+        cuts: parameter name -> cut.
+        conv_groups: layer name -> its new number of convolution groups.
+    """
+
+    criterion: str
+    settings: dict[str, Any]
+    align: int
+    align_because: str
+    input_shape: tuple[int, ...]
+    flops: dict[str, int]
+    parameters: dict[str, int]
+    decisions: tuple[Decision, ...]
+    frozen: dict[str, str]
+    cuts: dict[str, Cut]
+    conv_groups: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def pruned_flops(self) -> float:
+        """Share of the FLOPs removed."""
+        return 1.0 - self.flops["pruned"] / self.flops["dense"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data. Kept positions are written as ranges, ``0-3,7``; equal ones once."""
+        sets: dict[str, str] = {}
+        return {
+            "format": FORMAT,
+            "criterion": self.criterion,
+            "settings": self.settings,
+            "align": self.align,
+            "align_because": self.align_because,
+            "input_shape": list(self.input_shape),
+            "flops": self.flops,
+            "parameters": self.parameters,
+            "groups": [
+                {**asdict(d), "layers": list(d.layers), "kept": len(d.kept), "keep": to_ranges(d.kept)}
+                for d in self.decisions
+            ],
+            "frozen": self.frozen,
+            "cuts": {
+                name: {
+                    "shape": list(cut.shape),
+                    "keep": {str(axis): _named(sets, to_ranges(kept)) for axis, kept in cut.keep.items()},
+                }
+                for name, cut in self.cuts.items()
+            },
+            "conv_groups": self.conv_groups,
+            "sets": {name: ranges for ranges, name in sets.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            SlimError: the format is of another version, or a part is missing or malformed.
+        """
+        if data.get("format") != FORMAT:
+            raise SlimError(
+                f"the plan has format {data.get('format')!r}, this version reads {FORMAT}: "
+                "use the version of ppcls_slim that wrote it"
+            )
+        try:
+            return cls(
+                criterion=data["criterion"],
+                settings=dict(data["settings"]),
+                align=data["align"],
+                align_because=data["align_because"],
+                input_shape=tuple(data["input_shape"]),
+                flops=dict(data["flops"]),
+                parameters=dict(data["parameters"]),
+                decisions=tuple(_decision(group) for group in data["groups"]),
+                frozen=dict(data["frozen"]),
+                cuts={name: _cut(cut, data["sets"]) for name, cut in data["cuts"].items()},
+                conv_groups=dict(data["conv_groups"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SlimError(f"the plan is damaged ({type(error).__name__}: {error}): restore the file") from None
+
+
+def make_cuts(groups: Sequence[Group], kept: Sequence[np.ndarray], shapes: Mapping[str, Sequence[int]]) -> dict[str, Cut]:
+    """Turn decisions per group into cuts per parameter.
+
+    Args:
+        groups: as analysed.
+        kept: for each group bool ``[units]``, True where a unit stays.
+        shapes: dense shape of every parameter and buffer.
+
+    Returns:
+        Cuts of the parameters that really shrink. Where several groups cut the same axis (the inputs
+        of a concatenation), a position stays if each of them keeps it.
+    """
+    masks: dict[tuple[str, int], np.ndarray] = {}
+    for group, keep in zip(groups, kept):
+        for member in group.members:
+            mask = np.where(member.index < 0, True, keep[member.index])
+            key = (member.param, member.axis)
+            masks[key] = masks[key] & mask if key in masks else mask
+    cuts: dict[str, Cut] = {}
+    for (param, axis), mask in masks.items():
+        if not mask.all():
+            cut = cuts.setdefault(param, Cut(tuple(int(n) for n in shapes[param]), {}))
+            cut.keep[axis] = tuple(int(i) for i in np.flatnonzero(mask))
+    return cuts
+
+
+def conv_groups(groups: Sequence[Group], kept: Sequence[np.ndarray], model: paddle.nn.Layer) -> dict[str, int]:
+    """New number of groups of every grouped or depthwise convolution that reads pruned channels."""
+    layers = dict(model.named_sublayers())
+    return {
+        name: int(layers[name]._groups * keep.sum() // group.units)
+        for group, keep in zip(groups, kept)
+        for name in group.grouped_layers
+        if not keep.all()
+    }
+
+
+def apply_plan(plan: Plan, model: paddle.nn.Layer) -> None:
+    """Cut a dense model in place. Parameters keep their names and identity; their shapes shrink.
+
+    Raises:
+        SlimError: the plan was made for another model; the model is then untouched.
+    """
+    tensors = dict(model.state_dict())
+    for name, cut in plan.cuts.items():
+        if name not in tensors:
+            raise SlimError(f"the plan does not fit the model: it cuts {name}, which the model does not have")
+        if tuple(tensors[name].shape) != cut.shape:
+            raise SlimError(
+                f"the plan does not fit the model: {name} is {list(tensors[name].shape)} in the model and "
+                f"{list(cut.shape)} in the plan. Is Arch the one that was pruned?"
+            )
+    cut_tensors(tensors, plan.cuts)
+    _update_layers(plan, model)
+
+
+def cut_tensors(tensors: Mapping[str, paddle.Tensor], cuts: Mapping[str, Cut]) -> dict[str, np.ndarray]:
+    """Cut in place; return the values from before."""
+    before = {}
+    for name, cut in cuts.items():
+        before[name] = value = tensors[name].numpy()
+        for axis, keep in cut.keep.items():
+            value = np.take(value, keep, axis=axis)
+        _replace(tensors[name], value)
+    return before
+
+
+def restore_tensors(tensors: Mapping[str, paddle.Tensor], before: Mapping[str, np.ndarray]) -> None:
+    """Undo :func:`cut_tensors`."""
+    for name, value in before.items():
+        _replace(tensors[name], value)
+
+
+def _replace(tensor: paddle.Tensor, value: np.ndarray) -> None:
+    """Give a parameter a value of another shape. Its object, name and optimizer settings stay."""
+    new = paddle.to_tensor(value, dtype=tensor.dtype, place=tensor.place)
+    tensor.get_tensor()._share_data_with(new.get_tensor())
+    if not tensor.stop_gradient:
+        tensor.clear_gradient(False)
+
+
+def _update_layers(plan: Plan, model: paddle.nn.Layer) -> None:
+    """Keep the numbers that layers remember of their shapes true; only ``_groups`` changes what they compute."""
+    for name, layer in model.named_sublayers():
+        if name in plan.conv_groups:
+            layer._groups = plan.conv_groups[name]
+        cut = plan.cuts.get(f"{name}.weight")
+        if cut is None:
+            continue
+        shape = cut.kept_shape()
+        if isinstance(layer, paddle.nn.Conv2D):
+            layer._out_channels, layer._in_channels = shape[0], shape[1] * layer._groups
+        elif isinstance(layer, paddle.nn.Linear):
+            layer.in_features, layer.out_features = shape
+        elif isinstance(layer, paddle.nn.layer.norm._BatchNormBase):
+            layer._num_features = shape[0]
+
+
+def to_ranges(numbers: Sequence[int]) -> str:
+    """Write ascending numbers as ``0-3,7``."""
+    parts: list[str] = []
+    start = previous = None
+    for number in [*numbers, None]:
+        if start is not None and (number is None or number != previous + 1):
+            parts.append(f"{start}" if start == previous else f"{start}-{previous}")
+            start = None
+        if start is None:
+            start = number
+        previous = number
+    return ",".join(parts)
+
+
+def from_ranges(text: str) -> tuple[int, ...]:
+    """Read what :func:`to_ranges` wrote."""
+    numbers: list[int] = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        numbers.extend(range(int(first), int(last or first) + 1))
+    return tuple(numbers)
+
+
+def _named(sets: dict[str, str], ranges: str) -> str:
+    return sets.setdefault(ranges, f"s{len(sets)}")
+
+
+def _decision(group: Mapping[str, Any]) -> Decision:
+    return Decision(
+        master=group["master"],
+        layers=tuple(group["layers"]),
+        units=group["units"],
+        kept=from_ranges(group["keep"]),
+        ratio=group["ratio"],
+        note=group["note"],
+    )
+
+
+def _cut(cut: Mapping[str, Any], sets: Mapping[str, str]) -> Cut:
+    return Cut(tuple(cut["shape"]), {int(axis): from_ranges(sets[name]) for axis, name in cut["keep"].items()})

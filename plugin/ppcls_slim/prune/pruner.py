@@ -1,0 +1,225 @@
+"""From a dense model to a plan, and to the pruned model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+from ..config import PruneConfig
+from ..errors import SlimError
+from ..upstream.paddle_lines import paddle
+from . import criteria
+from .allocate import Allocation, Sensitivity, allocate, counts, layer_of, layers_of, unit_align
+from .cost import Cost, measure, run_once
+from .groups import Group, Grouping
+from .plan import Cut, Decision, Plan, apply_plan, conv_groups, make_cuts
+from .select import units_to_prune
+
+ALIGN_ON_GPU = 8
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What is known of the dense model before anything is decided."""
+
+    grouping: Grouping
+    convolutions: tuple[str, ...]
+    cost: Cost
+    shapes: dict[str, tuple[int, ...]]
+    input_shape: tuple[int, ...]
+
+
+def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequence[int]) -> Analysis:
+    """Find the groups of a dense model and what it costs.
+
+    Args:
+        model: dense.
+        config: the ``Slim.prune`` section; its ``input_shape`` wins.
+        input_shape: ``[C, H, W]``.
+
+    Raises:
+        SlimError: the model has no convolution, or none that can be pruned.
+    """
+    convolutions = tuple(n for n, layer in model.named_sublayers() if isinstance(layer, paddle.nn.Conv2D))
+    if not convolutions:
+        raise SlimError(
+            f"Slim.prune: {type(model).__name__} has no convolution to prune; remove the section (the next "
+            "version quantizes such models)"
+        )
+    from .analysis import analyse
+
+    shape = tuple(config.input_shape or input_shape)
+    grouping = analyse(model, shape, config.input_dtype, skip_leaves=config.skip_leaves)
+    if not grouping.groups:
+        reasons = "; ".join(sorted(set(grouping.frozen.values()))[:3])
+        raise SlimError(f"Slim.prune: no convolution of {type(model).__name__} can be pruned: {reasons}")
+    shapes = {name: tuple(int(n) for n in t.shape) for name, t in model.state_dict().items()}
+    return Analysis(grouping, convolutions, measure(model, shape, config.input_dtype), shapes, shape)
+
+
+def make_plan(
+    model: paddle.nn.Layer,
+    config: PruneConfig,
+    input_shape: Sequence[int],
+    device: str = "cpu",
+    sensitivity_of: Optional[Callable[[Analysis], Sensitivity]] = None,
+) -> Plan:
+    """Decide what is pruned; the model is not changed.
+
+    Args:
+        model: dense, with the weights that are to be judged.
+        config: the ``Slim.prune`` section.
+        input_shape: ``[C, H, W]``; the section's own ``input_shape`` wins.
+        device: ``Global.device``, which sets the default of ``align``.
+        sensitivity_of: gives the sensitivities where ``sensitivity_file`` is set.
+
+    Raises:
+        SlimError: see :func:`analyse_model` and :func:`allocate`; or nothing would be pruned.
+    """
+    analysis = analyse_model(model, config, input_shape)
+    sensitivity = sensitivity_of(analysis) if config.sensitivity_file and sensitivity_of else None
+    return plan_from(analysis, model, config, device, sensitivity)
+
+
+def plan_from(
+    analysis: Analysis,
+    model: paddle.nn.Layer,
+    config: PruneConfig,
+    device: str,
+    sensitivity: Optional[Sensitivity] = None,
+) -> Plan:
+    """Score, select and count: the part of :func:`make_plan` after the analysis."""
+    groups = analysis.grouping.groups
+    align, because = resolve_align(config, device)
+    allocations = allocate(
+        config, analysis.grouping, analysis.convolutions, analysis.cost, analysis.shapes, align, sensitivity
+    )
+    kept = kept_units(model, criteria.get(config.name), groups, allocations, align)
+    cuts = make_cuts(groups, kept, analysis.shapes)
+    if not cuts:
+        raise SlimError(
+            f"Slim.prune prunes nothing: {_why_nothing(groups, allocations, align)}; raise the ratio, lower align, "
+            "or remove the section"
+        )
+    return Plan(
+        criterion=config.name,
+        settings=config.model_dump(mode="json"),
+        align=align,
+        align_because=because,
+        input_shape=analysis.input_shape,
+        flops={
+            "dense": analysis.cost.flops(),
+            "pruned": analysis.cost.flops({name: cut.kept_shape() for name, cut in cuts.items()}),
+        },
+        parameters={"dense": analysis.cost.parameters, "pruned": _parameters_after(analysis.cost, cuts, model)},
+        decisions=tuple(_decisions(groups, kept, allocations, analysis.convolutions, align)),
+        frozen=dict(analysis.grouping.frozen),
+        cuts=cuts,
+        conv_groups=conv_groups(groups, kept, model),
+    )
+
+
+def prune(model: paddle.nn.Layer, plan: Plan) -> None:
+    """Apply a plan and make sure that the result runs.
+
+    Raises:
+        SlimError: the plan does not fit, or the pruned model cannot run (the analysis was wrong).
+    """
+    apply_plan(plan, model)
+    try:
+        run_once(model, plan.input_shape, plan.settings.get("input_dtype", "float32"))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[-1][:200]
+        raise SlimError(
+            f"the pruned {type(model).__name__} does not run: {type(error).__name__}: {reason}; "
+            "please report it, and keep the layers involved with Slim.prune.skip"
+        ) from error
+
+
+def resolve_align(config: PruneConfig, device: str) -> tuple[int, str]:
+    """Return the multiple that kept channels are rounded to, and why it is this one."""
+    if config.align != "auto":
+        return int(config.align), "Slim.prune.align"
+    if device == "cpu":
+        return 1, "default on a CPU, as PaddleSlim"
+    return ALIGN_ON_GPU, f"default on {device}: widths that are no multiple of {ALIGN_ON_GPU} are slow there"
+
+
+def kept_units(
+    model: paddle.nn.Layer,
+    criterion: criteria.Criterion,
+    groups: Sequence[Group],
+    allocations: Sequence[Allocation],
+    align: int,
+) -> list[np.ndarray]:
+    """Score and select: for each group bool ``[units]``, True where a unit stays.
+
+    Raises:
+        SlimError: a weight that is to be scored is not finite.
+    """
+    tensors = model.state_dict()
+    kept = []
+    for group, allocation, count in zip(groups, allocations, counts(groups, allocations, align)):
+        keep = np.ones(group.units, dtype=bool)
+        if count:
+            seen = np.zeros(group.units, dtype=bool)
+            for master in group.masters:
+                weight = tensors[master].numpy()
+                if not np.isfinite(weight).all():
+                    raise SlimError(f"{master} has values that are not finite: prune from a sound checkpoint")
+                index = group.member(master).index
+                own = np.where((index >= 0) & ~seen[index], index, -1)
+                units = len(np.unique(own[own >= 0]))
+                seen[own[own >= 0]] = True
+                share = count if units == group.units else round(units * allocation.ratio)
+                keep[units_to_prune(criterion, weight, own, min(share, units - 1))] = False
+        kept.append(keep)
+    return kept
+
+
+def _decisions(
+    groups: Sequence[Group],
+    kept: Sequence[np.ndarray],
+    allocations: Sequence[Allocation],
+    convolutions: Sequence[str],
+    align: int,
+) -> list[Decision]:
+    decisions = []
+    for group, keep, allocation in zip(groups, kept, allocations):
+        note = allocation.note
+        if not note and allocation.ratio > 0 and keep.all():
+            note = f"nothing: {group.units} channels, ratio {allocation.ratio:g}, multiples of {unit_align(group, align)}"
+        decisions.append(
+            Decision(
+                master=group.masters[0],
+                layers=tuple(layers_of(group, convolutions)),
+                units=group.units,
+                kept=tuple(int(i) for i in np.flatnonzero(keep)),
+                ratio=round(allocation.ratio, 6),
+                note=note,
+            )
+        )
+    return decisions
+
+
+def _why_nothing(groups: Sequence[Group], allocations: Sequence[Allocation], align: int) -> str:
+    asked = [(g, a) for g, a in zip(groups, allocations) if a.ratio > 0]
+    if not asked:
+        notes = sorted({a.note for a in allocations if a.note})
+        return "; ".join(notes[:3]) or "no group of channels has a ratio above 0"
+    widest, allocation = max(asked, key=lambda pair: pair[0].units)
+    return (
+        f"ratio {allocation.ratio:g} of at most {widest.units} channels ({layer_of(widest.masters[0])}) "
+        f"rounds to none with align {align}"
+    )
+
+
+def _parameters_after(cost: Cost, cuts: dict[str, Cut], model: paddle.nn.Layer) -> int:
+    names = {name for name, _ in model.named_parameters()}
+    gone = sum(
+        int(np.prod(cut.shape)) - int(np.prod(cut.kept_shape())) for name, cut in cuts.items() if name in names
+    )
+    return cost.parameters - gone

@@ -1,0 +1,92 @@
+"""Choose the units to prune: the lowest scores, as PaddleSlim chooses them, ties included."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .criteria import Criterion
+
+
+def count_to_prune(units: int, ratio: float, align: int = 1) -> int:
+    """How many of ``units`` a ratio removes.
+
+    Without alignment ``round(units * ratio)`` as in ``FPGMFilterPruner.cal_mask``; with it, the units
+    kept are rounded to the nearest multiple as in ``FilterPruner._round_to``, at least one multiple
+    and never more than there are.
+
+    Returns:
+        A count from 0 to ``units``; ``units`` means that nothing would be left.
+    """
+    if align > 1:
+        kept = max(round((1 - ratio) * units / align) * align, align)
+        return max(units - kept, 0)
+    return min(round(units * ratio), units)
+
+
+def units_to_prune(criterion: Criterion, weight: np.ndarray, unit_of: np.ndarray, count: int) -> np.ndarray:
+    """Return the ``count`` units with the lowest scores, sorted.
+
+    A unit's score is the mean over its filters (PaddleSlim averages over the groups of a grouped
+    convolution in the same way). The set is the one that ``numpy.argsort`` of the criterion's own
+    scores gives, also where scores tie: estimates decide only where their margins allow it.
+
+    Args:
+        criterion: see :class:`Criterion`.
+        weight: ``[out_c, in_c, k_h, k_w]`` of the master.
+        unit_of: int ``[out_c]``, unit of each filter; filters with -1 have no say.
+        count: units to prune, from 0 to one less than there are.
+    """
+    ids, positions = _by_unit(unit_of)
+    if count <= 0:
+        return ids[:0]
+    estimate = criterion.bounds(weight) if criterion.bounds else None
+    chosen = None
+    if estimate is not None:
+        scores, margins = (_mean(values, positions) for values in estimate)
+        chosen = _decide(criterion, weight, positions, scores, margins, count)
+    if chosen is None:
+        chosen = _mean(criterion.score(weight, None), positions).argsort()[:count]
+    return np.sort(ids[chosen])
+
+
+def _by_unit(unit_of: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the unit ids and, for each, the positions of its filters."""
+    ids = np.unique(unit_of[unit_of >= 0])
+    return ids, [np.flatnonzero(unit_of == unit) for unit in ids]
+
+
+def _mean(values: np.ndarray, positions: list[np.ndarray]) -> np.ndarray:
+    if all(len(p) == 1 for p in positions):
+        return values[np.concatenate(positions)]
+    if len({len(p) for p in positions}) == 1:
+        # One reduction over a matrix, as upstream: same order of additions, same rounding.
+        return values[np.stack(positions)].mean(axis=1)
+    return np.array([values[p].mean() for p in positions])
+
+
+def _decide(
+    criterion: Criterion,
+    weight: np.ndarray,
+    positions: list[np.ndarray],
+    scores: np.ndarray,
+    margins: np.ndarray,
+    count: int,
+) -> np.ndarray | None:
+    """Return the ``count`` lowest units; None where exact scores tie across the boundary."""
+    low, high = scores - margins, scores + margins
+    # Below the boundary for sure: at most count - 1 others can possibly be lower.
+    can_be_lower = np.searchsorted(np.sort(low), high, side="right") - 1
+    certain = can_be_lower <= count - 1
+    surely_lower = np.searchsorted(np.sort(high), low, side="left")
+    open_units = np.flatnonzero(~certain & (surely_lower < count))
+    missing = count - int(certain.sum())
+    if missing == 0:
+        return np.flatnonzero(certain)
+    rows = np.concatenate([positions[unit] for unit in open_units])
+    starts = np.cumsum([0, *(len(positions[unit]) for unit in open_units)])
+    slots = [np.arange(a, b) for a, b in zip(starts[:-1], starts[1:])]
+    exact = _mean(criterion.score(weight, rows), slots)
+    order = np.argsort(exact, kind="stable")
+    if missing < len(order) and exact[order[missing - 1]] == exact[order[missing]]:
+        return None
+    return np.concatenate([np.flatnonzero(certain), open_units[order[:missing]]])

@@ -1,0 +1,143 @@
+"""How much accuracy each group of channels costs: layer -> ratio -> relative loss of top-1.
+
+As ``FilterPruner.sensitive``: one group at a time is pruned by 0.1, 0.2 ... 0.9 and evaluated.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import SlimError
+from ..upstream.paddle_lines import paddle
+from . import criteria
+from .groups import Group
+from .plan import conv_groups, cut_tensors, make_cuts, restore_tensors
+from .select import count_to_prune, units_to_prune
+
+if TYPE_CHECKING:
+    from .pruner import Analysis
+
+RATIOS = tuple(round(0.1 * i, 1) for i in range(1, 10))
+Table = dict[str, dict[float, float]]
+
+
+def sensitivities(
+    path: Path,
+    model: paddle.nn.Layer,
+    analysis: Analysis,
+    criterion: str,
+    evaluate: Callable[[], float],
+    log: Callable[[str], None],
+) -> Table:
+    """Read the file; compute and write what it lacks (JSON only), one line of log a step.
+
+    Raises:
+        SlimError: the file cannot be read, or knows none of the model's layers.
+    """
+    table = read(path, model) if path.exists() else {}
+    masters = [group.masters[0].rsplit(".", 1)[0] for group in analysis.grouping.groups]
+    if path.suffix == ".json" or not table:
+        compute(table, path, model, analysis, criteria.get(criterion), evaluate, log)
+    known = {layer: table[layer] for layer in masters if layer in table}
+    if not known:
+        raise SlimError(f"Slim.prune.sensitivity_file: {path} has none of the model's layers, such as {masters[0]}")
+    return known
+
+
+def compute(
+    table: Table,
+    path: Path,
+    model: paddle.nn.Layer,
+    analysis: Analysis,
+    criterion: criteria.Criterion,
+    evaluate: Callable[[], float],
+    log: Callable[[str], None],
+) -> None:
+    """Fill in what is missing and save after every figure, so that a stopped run goes on where it was."""
+    groups = analysis.grouping.groups
+    todo = [
+        (group, ratio)
+        for group in groups
+        for ratio in RATIOS
+        if ratio not in table.get(group.masters[0].rsplit(".", 1)[0], {})
+    ]
+    if not todo:
+        return
+    baseline = evaluate()
+    for step, (group, ratio) in enumerate(todo, 1):
+        layer = group.masters[0].rsplit(".", 1)[0]
+        with _pruned(model, group, ratio, criterion):
+            loss = (baseline - evaluate()) / (baseline + 1e-3)
+        table.setdefault(layer, {})[ratio] = round(float(loss), 6)
+        _write(path, table)
+        log(f"sensitivity {step}/{len(todo)}: {layer} at {ratio}: loss {loss:.4f}")
+
+
+@contextmanager
+def _pruned(
+    model: paddle.nn.Layer, group: Group, ratio: float, criterion: criteria.Criterion
+) -> Iterator[None]:
+    """Prune one group for the length of a ``with`` block."""
+    tensors = dict(model.state_dict())
+    index = group.member(group.masters[0]).index
+    count = min(count_to_prune(group.units, ratio), group.units - 1)
+    keep = np.ones(group.units, dtype=bool)
+    keep[units_to_prune(criterion, tensors[group.masters[0]].numpy(), index, count)] = False
+    cuts = make_cuts([group], [keep], {name: tuple(t.shape) for name, t in tensors.items()})
+    before = cut_tensors(tensors, cuts)
+    layers = dict(model.named_sublayers())
+    numbers = {name: layers[name]._groups for name in group.grouped_layers}
+    for name, number in conv_groups([group], [keep], model).items():
+        layers[name]._groups = number
+    try:
+        yield
+    finally:
+        restore_tensors(tensors, before)
+        for name, number in numbers.items():
+            layers[name]._groups = number
+
+
+def read(path: Path, model: paddle.nn.Layer) -> Table:
+    """Read our JSON or PaddleSlim's pickle (whose keys are generated parameter names).
+
+    Raises:
+        SlimError: it is neither.
+    """
+    try:
+        raw = path.read_bytes()
+        data = json.loads(raw) if raw[:1] in b"{" else _PaddleSlimStatus(io.BytesIO(raw)).load()
+        found: Mapping[str, Any] = data if isinstance(data, dict) else data.sensitivies
+        layers = {p.name: name.rsplit(".", 1)[0] for name, p in model.named_parameters()}
+        return {
+            layers.get(name, name): {float(ratio): float(loss) for ratio, loss in losses.items()}
+            for name, losses in found.items()
+        }
+    except (OSError, ValueError, AttributeError, pickle.UnpicklingError, EOFError) as error:
+        raise SlimError(f"Slim.prune.sensitivity_file: {path} cannot be read: {error}") from None
+
+
+class _PaddleSlimStatus(pickle.Unpickler):
+    """Reads PaddleSlim's ``Status`` and numbers, and nothing that could run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name == "Status":
+            return type("Status", (), {})
+        if module.split(".")[0] == "numpy" and name in {"dtype", "scalar"}:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it holds {module}.{name}, which no sensitivity file has")
+
+
+def _write(path: Path, table: Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.writing")
+    temporary.write_text(json.dumps(table, indent=1), encoding="utf-8")
+    os.replace(temporary, path)

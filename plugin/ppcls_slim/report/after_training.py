@@ -1,0 +1,38 @@
+"""``Slim.report``: export the best model when training ends, and put it beside the dense one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ppcls.utils import logger
+
+from ..evaluate import top1_of
+from ..export.inference import Predictor
+from ..export.verify import evaluation_loader
+from ..upstream.paddle_lines import paddle
+from ..upstream.ppcls_mends import copy_config
+from .tables import comparison_table
+
+
+def report_after_training(engine: Any) -> None:
+    """Export the best checkpoint of a finished training and print the table dense against pruned."""
+    from ..engine import SlimEngine, ppcls_engine
+
+    if paddle.distributed.get_rank() != 0:
+        return
+    stem = engine.saved.get("best_model") or engine.saved.get("latest")
+    if stem is None:
+        logger.info("ppcls_slim: no checkpoint was saved, so there is nothing to report")
+        return
+    config = copy_config(engine.original_config)
+    config["Global"].update(pretrained_model=str(stem), checkpoints=None)
+    exporter = SlimEngine(config, "export")
+    rows = [row for row in exporter.export() if row[0] != "top-1"]
+    loader = evaluation_loader(engine.original_config, ppcls_engine.build_dataloader)
+    if loader is not None and "top1_dense" in engine.facts:
+        folder = Path(config["Global"]["save_inference_dir"])
+        final = top1_of(Predictor(folder, "gpu" if config["Global"]["device"] == "gpu" else "cpu"), loader)
+        rows.insert(0, ("top-1 (evaluation data)", 100 * engine.facts["top1_dense"], 100 * final, "%"))
+    print(comparison_table("pruned", rows))
+    print(f"dense is the model before pruning, pruned is {stem} exported to {config['Global']['save_inference_dir']}")

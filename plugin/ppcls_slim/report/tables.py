@@ -1,0 +1,79 @@
+"""Plain-text tables, for terminals and logs alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+from prettytable import PrettyTable
+
+from ..prune.plan import Decision, Plan
+
+
+def plan_table(plan: Plan) -> str:
+    """One line a group of channels, then the frozen layers and the totals."""
+    table = PrettyTable(["layer", "channels", "kept", "removed", "goes together with", "note"])
+    table.align = "l"
+    for column in ("channels", "kept", "removed"):
+        table.align[column] = "r"
+    for decision in plan.decisions:
+        table.add_row(_row(decision))
+    lines = [table.get_string()]
+    if plan.frozen:
+        lines.append("not pruned, and why:")
+        lines += [f"  {layer}: {reason}" for layer, reason in plan.frozen.items()]
+    lines.append(summary(plan))
+    return "\n".join(lines)
+
+
+def summary(plan: Plan) -> str:
+    """The totals in one line."""
+    flops, parameters = plan.flops, plan.parameters
+    return (
+        f"{plan.criterion}: FLOPs {si(flops['dense'])} -> {si(flops['pruned'])} "
+        f"(-{100 * plan.pruned_flops:.1f} %), parameters {si(parameters['dense'])} -> {si(parameters['pruned'])} "
+        f"(-{100 * (1 - parameters['pruned'] / parameters['dense']):.1f} %), at {list(plan.input_shape)}, "
+        f"channels in multiples of {plan.align} ({plan.align_because})"
+    )
+
+
+def _row(decision: Decision) -> list[str]:
+    first, *others = decision.layers or (decision.master,)
+    together = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    kept = len(decision.kept)
+    share = f"{100 * (1 - kept / decision.units):.0f} %"
+    return [first, str(decision.units), str(kept), share, together, decision.note]
+
+
+def comparison_table(title: str, rows: Sequence[tuple[str, Optional[float], Optional[float], str]]) -> str:
+    """Dense against compressed.
+
+    Args:
+        title: heading of the column of the compressed model.
+        rows: (what, dense, compressed, unit); None where a figure is not known.
+    """
+    table = PrettyTable(["", "dense", title, "ratio"])
+    table.align = "r"
+    table.align[""] = "l"
+    for what, dense, compressed, unit in rows:
+        ratio = f"{compressed / dense:.3f}" if dense and compressed is not None else ""
+        table.add_row([what, _value(dense, unit), _value(compressed, unit), ratio])
+    return table.get_string()
+
+
+def _value(value: Optional[float], unit: str) -> str:
+    if value is None:
+        return "unknown"
+    if unit == "%":
+        return f"{value:.2f} %"
+    if unit == "ms":
+        return f"{value:.3f} ms"
+    return f"{si(value)}{unit}"
+
+
+def si(number: float) -> str:
+    """``4351000000`` -> ``4.351 G``."""
+    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= factor:
+            return f"{number / factor:.3f} {letter}"
+    return f"{number:g} "

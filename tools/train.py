@@ -1,0 +1,11 @@
+"""train: see `python tools/train.py --help`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
+
+from ppcls_slim.cli import script  # noqa: E402
+
+if __name__ == "__main__":
+    script("train")
