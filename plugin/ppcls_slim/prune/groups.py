@@ -39,12 +39,15 @@ class Group:
         members: everything that shrinks, axis 0 of the masters included.
         grouped_layers: names of the grouped or depthwise convolutions whose number of ``groups``
             shrinks in proportion to the units that are kept.
+        never_empty: sets of units of which at least one has to stay, or a tensor would have no
+            channels; the set of all units, to which the same applies, is not listed.
     """
 
     masters: tuple[str, ...]
     units: int
     members: tuple[Member, ...]
     grouped_layers: tuple[str, ...] = ()
+    never_empty: tuple[tuple[int, ...], ...] = ()
 
     def member(self, param: str, axis: int = 0) -> Member:
         """Return the member for this parameter and axis.

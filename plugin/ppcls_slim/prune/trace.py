@@ -89,7 +89,9 @@ def record(
         The program. A forward pass that raises gives a program with an ``error``.
     """
     tensors = {**dict(model.named_buffers()), **model.state_dict()}
-    pir = hasattr(paddle, "pir") and paddle.framework.get_flags("FLAGS_enable_pir_api")["FLAGS_enable_pir_api"]
+    pir = (
+        hasattr(paddle, "pir") and paddle.framework.get_flags("FLAGS_enable_pir_api")["FLAGS_enable_pir_api"]
+    )
     session = (_PirSession if pir else _OldSession)(model, tensors, dict(shapes or {}))
     dynamic = paddle.in_dynamic_mode()
     paddle.enable_static()
@@ -336,8 +338,9 @@ class _OldSession(_Session):
                 tensor.name = f"{tensor.name}.{name}"
             shape = self.shape_of(name)
             self.sources[tensor.name] = Tensor(tuple(shape), name)
-            self.block.create_var(name=tensor.name, shape=shape, dtype=tensor.dtype,
-                                  stop_gradient=tensor.stop_gradient)
+            self.block.create_var(
+                name=tensor.name, shape=shape, dtype=tensor.dtype, stop_gradient=tensor.stop_gradient
+            )
         return self
 
     def __exit__(self, *exc: Any) -> None:

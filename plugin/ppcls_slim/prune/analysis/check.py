@@ -1,0 +1,150 @@
+"""Is the analysis right about sizes? Recording a pruned model answers.
+
+A number in the code (``reshape(x, [-1, 64])``, ``split(x, [24, 24])``) looks the same in a program
+whether it was read from a shape or is a literal. So some units are taken away, only in the shapes of
+the parameters, and the forward pass is recorded once more: every operation has to be there again, and
+following the labels that are left through it has to tie each label to itself only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import paddle
+
+from ..groups import Grouping
+from ..trace import Program, record
+from .flow import RULES, Contradiction, Flow, sites_of, unknown
+from .labels import FIXED, Labels
+
+
+class _Kept(Labels):
+    """Labels of the dense model, of which only like may meet like."""
+
+    def __init__(self, parent: np.ndarray, frozen: set[int]) -> None:
+        super().__init__()
+        self.parent = parent
+        self.held = frozen
+
+    def tie(self, left: np.ndarray, right: np.ndarray, reason: str) -> np.ndarray:
+        left, right = np.broadcast_arrays(left, right)
+        differs = (left != right) & (left != FIXED) & (right != FIXED)
+        loose = ((left == FIXED) != (right == FIXED)) & ~np.isin(np.maximum(left, right), list(self.held))
+        if (differs | loose).any():
+            raise Contradiction("channels meet that do not belong together")
+        return np.maximum(left, right)
+
+
+def disagreements(
+    model: paddle.nn.Layer,
+    input_shape: Sequence[int],
+    dtype: str,
+    modes: Sequence[tuple[bool, Program]],
+    types: Mapping[str, str],
+    flow: Flow,
+    grouping: Grouping,
+) -> list[Any]:
+    """Return the sites at which the model with some units removed does not do what was expected."""
+    frozen = set(flow.labels.reasons())
+    removed = _some_units(flow, frozen, grouping)
+    kept = {
+        key: labels[~np.isin(labels, removed)]
+        for key, labels in ((key, flow.labels.find(labels)) for key, labels in flow.params.items())
+    }
+    shapes: dict[str, list[int]] = {}
+    tensors = {**dict(model.named_buffers()), **model.state_dict()}
+    for (name, axis), labels in kept.items():
+        shapes.setdefault(name, list(tensors[name].shape))[axis] = len(labels)
+    found = []
+    for training, dense in modes:
+        with _fewer_groups(model, flow, removed):
+            pruned = record(model, input_shape, dtype, training, shapes)
+        site = _first_difference(dense, pruned, sites_of(dense, types), flow, kept, removed)
+        if site is not None and site not in found:
+            found.append(site)
+    return found
+
+
+def _some_units(flow: Flow, frozen: set[int], grouping: Grouping) -> np.ndarray:
+    """Take different numbers of units from different groups, from one end, so that nothing fits by luck."""
+    removed = []
+    for number, group in enumerate(grouping.groups):
+        roots = np.full(group.units, FIXED)
+        for member in group.members:
+            labels = flow.labels.find(flow.params[member.param, member.axis])
+            inside = member.index != FIXED
+            roots[member.index[inside]] = labels[inside]
+        take = 1 + (3 * number + 1) % max(1, group.units // 2)
+        gone = set(range(take))
+        for part in group.never_empty:
+            if gone.issuperset(part):
+                gone.discard(part[-1])
+        removed.extend(roots[sorted(gone)].tolist())
+    return np.asarray(removed, np.int64)
+
+
+@contextlib.contextmanager
+def _fewer_groups(model: paddle.nn.Layer, flow: Flow, removed: np.ndarray) -> Iterator[None]:
+    """Give grouped convolutions the number of groups that is left."""
+    before = []
+    layers = dict(model.named_sublayers(include_self=True))
+    try:
+        for name, labels in flow.grouped.items():
+            layer = layers[name]
+            if hasattr(layer, "_groups"):
+                before.append((layer, layer._groups))
+                layer._groups = int((~np.isin(flow.labels.find(labels), removed)).sum())
+        yield
+    finally:
+        for layer, groups in before:
+            layer._groups = groups
+
+
+def _first_difference(
+    dense: Program, pruned: Program, sites: list[Any], flow: Flow, kept: Mapping, removed: np.ndarray
+) -> Any:
+    """Return the site of the first operation of the pruned program that is not as expected."""
+    roots = flow.labels.find(np.arange(len(flow.labels.parent)))
+    again = Flow(flow.choices, _Kept(roots, set(flow.labels.reasons())))
+    again.checking = True
+    again.params = dict(kept)
+    read = {tensor for operation in dense.operations for tensor in operation.inputs}
+    for number, (expected, site) in enumerate(zip(dense.operations, sites)):
+        if number >= len(pruned.operations):
+            return site
+        operation = pruned.operations[number]
+        if operation.name != expected.name or len(operation.outputs) != len(expected.outputs):
+            return site
+        again.site = site
+        again.expected = {
+            result: flow.axes[before]
+            for result, before in zip(operation.outputs, expected.outputs)
+            if before in flow.axes
+        }
+        try:
+            RULES.get(operation.name, unknown)(again, operation)
+        except (Contradiction, ValueError, IndexError):
+            return site
+        for result, before in zip(operation.outputs, expected.outputs):
+            if before in read and not _as_expected(result, before, again, flow, removed):
+                return site
+    return None
+
+
+def _as_expected(result: Any, before: Any, again: Flow, flow: Flow, removed: np.ndarray) -> bool:
+    """Compare the shape, and the labels that are left, of one result."""
+    was, now = flow.axes.get(before), again.axes.get(result)
+    shape = list(before.shape)
+    if was is None:
+        return now is None and list(result.shape) == shape
+    labels = flow.labels.find(was.labels)
+    return (
+        now is not None
+        and now.axis == was.axis
+        and len(result.shape) == len(shape)
+        and all(result.shape[i] == size for i, size in enumerate(shape) if i != was.axis)
+        and np.array_equal(again.labels.find(now.labels), labels[~np.isin(labels, removed)])
+    )

@@ -1,0 +1,183 @@
+"""Proof that a grouping is right: removing channels gives what silencing them gives.
+
+Silenced means that every parameter which produces the channels is zero there: filters, biases, scales
+and shifts of normalisation, its statistics included. What reads the channels keeps its weights. If the
+network without the channels returns the same as the network in which they are silent, then the
+grouping has found everything that belongs together, and nothing was shifted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import paddle
+
+from .groups import Grouping, Member
+from .trace import _flatten
+
+Removal = Sequence[Sequence[int]]
+"""For each group the units to remove."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a comparison found.
+
+    Attributes:
+        error: largest difference between the two outputs, over the largest output: float32 leaves
+            some 1e-6 times the depth of the network.
+        channels: how many positions of filters were removed.
+        outputs: how many tensors were compared.
+    """
+
+    error: float
+    channels: int
+    outputs: int
+
+
+def prove(model: paddle.nn.Layer, grouping: Grouping, removal: Removal, images: np.ndarray) -> Proof:
+    """Compare a network without some channels with the one in which they are silent.
+
+    Args:
+        model: dense; it gets random weights for the comparison, and is left as it was.
+        removal: units of each group, for example from ``some_units``.
+        images: ``[n, c, h, w]``.
+    """
+    with _restored(model):
+        randomise(model)
+        with _restored(model):
+            silence(model, grouping, removal)
+            left = _run(model, images)
+        channels = remove(model, grouping, removal)
+        right = _run(model, images)
+    error, compared = 0.0, 0
+    for one, other in zip(left, right):
+        if one.shape != other.shape:  # an intermediate result that is returned too
+            continue
+        compared += 1
+        error = max(error, float(np.abs(one - other).max() / max(np.abs(one).max(), 1e-12)))
+    return Proof(error if np.isfinite(error) else float("inf"), channels, compared)
+
+
+@contextlib.contextmanager
+def _restored(model: paddle.nn.Layer) -> Iterator[None]:
+    """Put weights, modes and numbers of groups back."""
+    weights = {name: tensor.numpy() for name, tensor in _tensors(model).items()}
+    layers = [(layer, layer.training, getattr(layer, "_groups", None))
+              for layer in model.sublayers(include_self=True)]  # fmt: skip
+    try:
+        yield
+    finally:
+        for name, tensor in _tensors(model).items():
+            _set(tensor, weights[name])
+        for layer, training, groups in layers:
+            layer.training = training
+            if groups is not None:
+                layer._groups = groups
+
+
+def _set(tensor: paddle.Tensor, value: np.ndarray) -> None:
+    """Replace the content of a parameter, its shape too."""
+    tensor.value().get_tensor().set(np.ascontiguousarray(value), paddle.CPUPlace())
+
+
+def some_units(grouping: Grouping, ratio: float, seed: int = 0) -> list[list[int]]:
+    """Draw units to remove from every group, always leaving what ``never_empty`` asks for."""
+    random = np.random.default_rng(seed)
+    removal = []
+    for group in grouping.groups:
+        gone = random.permutation(group.units)[: min(int(round(ratio * group.units)), group.units - 1)]
+        gone = set(gone.tolist())
+        for part in group.never_empty:
+            if gone.issuperset(part):
+                gone.discard(part[0])
+        removal.append(sorted(gone))
+    return removal
+
+
+def randomise(model: paddle.nn.Layer, seed: int = 0) -> None:
+    """Give every parameter values that hide nothing: no zeros, no ones, statistics that are used."""
+    random = np.random.default_rng(seed)
+    for name, tensor in _tensors(model).items():
+        if "float" not in str(tensor.dtype):
+            continue
+        shape = tuple(tensor.shape)
+        if name.endswith("_variance"):
+            value = random.uniform(0.5, 1.5, shape)
+        elif len(shape) < 2:
+            value = random.uniform(0.2, 1.0, shape) * random.choice([-1, 1], shape)
+            value = np.abs(value) + 0.3 if name.endswith("weight") else value * 0.3
+        else:
+            fan = np.prod(shape) / (shape[0] if len(shape) == 4 else shape[-1])
+            value = random.normal(0, 1.4 / np.sqrt(fan), shape)
+        tensor.set_value(value.astype(np.float32))
+
+
+def silence(model: paddle.nn.Layer, grouping: Grouping, removal: Removal) -> None:
+    """Zero whatever produces the removed units, and leave alone what reads them."""
+    tensors = _tensors(model)
+    for member, gone in _cuts(grouping, removal):
+        tensor = tensors[member.param]
+        if _reads(model, member):
+            continue
+        value = tensor.numpy()
+        fill = 1.0 if member.param.endswith("_variance") else 0.0
+        np.moveaxis(value, member.axis, 0)[gone] = fill
+        tensor.set_value(value)
+
+
+def remove(model: paddle.nn.Layer, grouping: Grouping, removal: Removal) -> int:
+    """Cut the removed units out of a model, and return how many filters that took."""
+    tensors = _tensors(model)
+    kept: dict[tuple[str, int], np.ndarray] = {}
+    for member, gone in _cuts(grouping, removal):
+        key = member.param, member.axis
+        kept[key] = kept.get(key, True) & ~gone
+    layers = dict(model.named_sublayers(include_self=True))
+    for name in dict.fromkeys(name for group in grouping.groups for name in group.grouped_layers):
+        mask = kept[f"{name}.weight", 0]
+        layers[name]._groups = int(round(layers[name]._groups * mask.mean()))
+    channels = 0
+    for (param, axis), mask in kept.items():
+        value = np.compress(mask, tensors[param].numpy(), axis)
+        _set(tensors[param], value)
+        channels += int((~mask).sum()) if axis == 0 and value.ndim == 4 else 0
+    return channels
+
+
+def _cuts(grouping: Grouping, removal: Removal) -> list[tuple[Member, np.ndarray]]:
+    """Each member with the positions that go."""
+    cuts = []
+    for group, units in zip(grouping.groups, removal):
+        for member in group.members:
+            gone = np.isin(member.index, np.asarray(units, np.int64)) & (member.index >= 0)
+            if gone.any():
+                cuts.append((member, gone))
+    return cuts
+
+
+def _reads(model: paddle.nn.Layer, member: Member) -> bool:
+    """Is this the input axis of a convolution or a linear layer?"""
+    layer = dict(model.named_sublayers(include_self=True))[member.param.rpartition(".")[0]]
+    if isinstance(layer, paddle.nn.Conv2DTranspose) or isinstance(layer, paddle.nn.Linear):
+        return member.axis == 0 and member.param.endswith("weight")
+    rank = len(_tensors(model)[member.param].shape)
+    if rank == 2:
+        return member.axis == 0
+    return rank == 4 and member.axis == 1 and hasattr(layer, "_groups")
+
+
+def _tensors(model: paddle.nn.Layer) -> dict[str, Any]:
+    return {**dict(model.named_buffers()), **model.state_dict()}
+
+
+def _run(model: paddle.nn.Layer, images: np.ndarray) -> list[np.ndarray]:
+    for layer in model.sublayers(include_self=True):
+        layer.training = False
+    with paddle.no_grad():
+        returned = model(paddle.to_tensor(images))
+    return [tensor.numpy() for _, tensor in _flatten(returned)]
