@@ -43,3 +43,80 @@ def tool(tmp_path):
         )
 
     return run
+
+
+class Result:
+    """What a command left: exit status and both streams."""
+
+    def __init__(self, status: int, out: str, err: str):
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def message(self) -> str:
+        """The one line on stderr that says what is wrong."""
+        lines = [line for line in self.err.splitlines() if line.startswith("ppcls_slim: error: ")]
+        assert len(lines) == 1, self.err
+        return lines[0]
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch, capfd):
+    """Run ``ppcls-slim`` in this process (importing Paddle takes seconds) and in an empty folder."""
+    from ppcls_slim.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Result:
+        capfd.readouterr()
+        status = main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Result(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory) -> Path:
+    """Folder of digit images in ImageNet layout, with short lists beside the full ones."""
+    from ppcls_slim.engine import DigitsDataset
+
+    root = tmp_path_factory.mktemp("data") / "digits"
+    DigitsDataset(str(root), "train")
+    for split, count in (("train", 64), ("test", 32)):
+        lines = (root / f"{split}_list.txt").read_text().splitlines()
+        (root / f"few_{split}.txt").write_text("\n".join(lines[:: len(lines) // count][:count]) + "\n")
+    return root
+
+
+@pytest.fixture
+def small(tmp_path, digits) -> Path:
+    """A configuration that trains in seconds: MobileNetV1_x0_25, 64 digits of 32x32, pruned by half."""
+    import yaml
+
+    config = yaml.safe_load((ROOT / "ppcls_configs/quickstart/digits_prune.yaml").read_text())
+    config["Global"].update(
+        pretrained_model=None,
+        output_dir=str(tmp_path / "output"),
+        save_inference_dir=str(tmp_path / "inference"),
+        epochs=1,
+        save_interval=1,
+        seed=7,
+    )
+    config["Arch"]["name"] = "MobileNetV1_x0_25"
+    config["Slim"] = {"prune": {"name": "fpgm", "pruned_ratio": 0.5}}
+    for part, split in (("Train", "train"), ("Eval", "test")):
+        config["DataLoader"][part]["dataset"].update(
+            name="ImageNetDataset", image_root=str(digits), cls_label_path=str(digits / f"few_{split}.txt")
+        )
+        del config["DataLoader"][part]["dataset"]["split"]
+        config["DataLoader"][part]["sampler"]["batch_size"] = 16
+    config["Infer"]["infer_imgs"] = str(digits / "images/test")
+    config["Infer"]["PostProcess"]["class_id_map_file"] = str(digits / "labels.txt")
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def output_stem(folder: Path, name: str) -> Path:
+    """Where a checkpoint lies: releases differ in a folder named after the model."""
+    return next(folder.rglob(f"{name}.pdparams")).with_suffix("")

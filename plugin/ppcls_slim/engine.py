@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
@@ -32,9 +32,10 @@ ppcls_engine = load_engine()
 
 from ppcls.utils import logger, save_load  # noqa: E402
 
+from .arch.cifar_resnet import BACKBONES  # noqa: E402
 from .data.digits import DigitsDataset  # noqa: E402
 
-add_names(DigitsDataset=DigitsDataset)
+add_names({"DigitsDataset": DigitsDataset}, BACKBONES)
 
 STATE = "ppcls_slim"  # key of our part of a .pdstates file
 
@@ -113,12 +114,14 @@ class SlimEngine(ppcls_engine.Engine):
             self._load_dense(model)
         if self.slim.report is not None and self._can_evaluate():
             self.facts["top1_dense"] = self._top1(model)
-        self.plan = make_plan(
-            model,
-            section,
-            self.config["Global"]["image_shape"],
-            self.config["Global"]["device"],
-            lambda analysis: self._sensitivities(model, analysis),
+        self.plan = decided_once(
+            lambda: make_plan(
+                model,
+                section,
+                self.config["Global"]["image_shape"],
+                self.config["Global"]["device"],
+                lambda analysis: self._sensitivities(model, analysis),
+            )
         )
         prune(model, self.plan)
         for line in plan_table(self.plan).splitlines():
@@ -251,6 +254,17 @@ class SlimEngine(ppcls_engine.Engine):
 
 
 _save_model = save_load.save_model
+
+
+def decided_once(make: Callable[[], Plan]) -> Plan:
+    """Make the plan in the first process and send it to the others, whose random weights may differ."""
+    distributed = paddle.distributed
+    if distributed.get_world_size() == 1:
+        return make()
+    distributed.init_parallel_env()
+    box = [make().to_json() if distributed.get_rank() == 0 else None]
+    distributed.broadcast_object_list(box, src=0)
+    return Plan.from_json(box[0])
 
 
 def build_dense(config: Any, mode: str, fetch_pretrained: bool = True) -> paddle.nn.Layer:

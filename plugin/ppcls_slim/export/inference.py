@@ -72,7 +72,6 @@ class Predictor:
             config.set_cpu_math_library_num_threads(threads)
         config.disable_glog_info()
         config.switch_ir_optim(True)
-        config.enable_memory_optim()
         self._predictor = paddle.inference.create_predictor(config)
         self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
         self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])

@@ -52,7 +52,7 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
     from .analysis import analyse
 
     shape = tuple(config.input_shape or input_shape)
-    grouping = analyse(model, shape, config.input_dtype, skip_leaves=config.skip_leaves)
+    grouping = analyse(model, shape, config.input_dtype)
     if not grouping.groups:
         reasons = "; ".join(sorted(set(grouping.frozen.values()))[:3])
         raise SlimError(f"Slim.prune: no convolution of {type(model).__name__} can be pruned: {reasons}")

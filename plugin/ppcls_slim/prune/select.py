@@ -51,14 +51,17 @@ def units_to_prune(criterion: Criterion, weight: np.ndarray, unit_of: np.ndarray
 
 def _by_unit(unit_of: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the unit ids and, for each, the positions of its filters."""
-    ids = np.unique(unit_of[unit_of >= 0])
-    return ids, [np.flatnonzero(unit_of == unit) for unit in ids]
+    order = np.argsort(unit_of, kind="stable")
+    order = order[unit_of[order] >= 0]
+    ids, starts = np.unique(unit_of[order], return_index=True)
+    return ids, np.split(order, starts[1:])
 
 
 def _mean(values: np.ndarray, positions: list[np.ndarray]) -> np.ndarray:
-    if all(len(p) == 1 for p in positions):
+    sizes = {len(p) for p in positions}
+    if sizes == {1}:
         return values[np.concatenate(positions)]
-    if len({len(p) for p in positions}) == 1:
+    if len(sizes) == 1:
         # One reduction over a matrix, as upstream: same order of additions, same rounding.
         return values[np.stack(positions)].mean(axis=1)
     return np.array([values[p].mean() for p in positions])

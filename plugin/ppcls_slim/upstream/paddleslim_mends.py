@@ -38,7 +38,7 @@ def old_programs() -> Iterator[None]:
     this guard. May go with PaddleSlim.
     """
     utils = getattr(paddle, "pir_utils", None)
-    if utils is None:
+    if not hasattr(utils, "OldIrGuard"):  # Paddle 2.6
         yield
         return
     with utils.OldIrGuard():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -156,15 +156,19 @@ def read_yaml_config(path: Path, overrides: list[str]) -> Any:
         raise SlimError(f"{path} with {overrides or 'no overrides'} cannot be read: {error}") from error
 
 
-def add_names(**datasets: type) -> None:
-    """Let ``DataLoader.*.dataset.name`` find our data sets.
+def add_names(datasets: Mapping[str, Any], backbones: Mapping[str, Any]) -> None:
+    """Let ``DataLoader.*.dataset.name`` and ``Arch.name`` find what the plugin brings.
 
-    Every release looks names up with ``eval`` among the globals of ``ppcls.data``; there is no registry.
+    Every release looks names up among the globals of ``ppcls.data`` and ``ppcls.arch``; there is no
+    registry. Names that PaddleClas has itself are left alone.
     """
+    import ppcls.arch
     import ppcls.data
 
-    for name, dataset in datasets.items():
-        setattr(ppcls.data, name, dataset)
+    for module, names in ((ppcls.data, datasets), (ppcls.arch, backbones)):
+        for name, thing in names.items():
+            if not hasattr(module, name):
+                setattr(module, name, thing)
 
 
 def copy_config(config: Any) -> Any:

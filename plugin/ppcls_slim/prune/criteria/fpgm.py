@@ -64,22 +64,25 @@ def fpgm_bounds(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     # Distances do not change when all filters move together; norms, and with them cancellation, do.
     filters -= filters.mean(axis=0)
     norms = np.einsum("ij,ij->i", filters, filters)
-    squared = filters @ filters.T
-    squared *= -2.0
-    squared += norms[:, None]
-    squared += norms[None, :]
-    np.maximum(squared, 0.0, out=squared)
-    np.fill_diagonal(squared, 0.0)
-    lost = 8 * np.finfo(np.float64).eps * (norms[:, None] + norms[None, :]) * np.log2(filters.shape[1] + 2)
-    distances = np.sqrt(squared)
-    # |sqrt(a) - sqrt(b)| <= |a - b| / sqrt(a), and never more than sqrt(|a - b|).
-    margins = lost / np.maximum(distances, np.sqrt(np.maximum(lost, np.finfo(np.float64).tiny)))
+    distances = filters @ filters.T
+    distances *= -2.0
+    distances += norms[:, None]
+    distances += norms[None, :]
+    np.maximum(distances, 0.0, out=distances)
+    np.fill_diagonal(distances, 0.0)
+    np.sqrt(distances, out=distances)
     scores = distances.sum(axis=1)
+    # An error e in d^2 is at most sqrt(e) in d, and the sum of n square roots is at most the square
+    # root of n times their squares' sum.
+    relative = 8 * np.finfo(np.float64).eps * np.log2(filters.shape[1] + 2)
+    lost = np.sqrt(len(filters) * relative * (len(filters) * norms + norms.sum()))
+    # Taking the mean away rounds every element once.
+    lost += len(filters) * 2 * np.finfo(np.float64).eps * np.sqrt(filters.shape[1]) * magnitude
     single = np.finfo(np.float32).eps * (np.log2(filters.size + 2) + 16)
     # Differences of nearly equal float32 numbers are exact, but squares below the smallest normal
     # number are not: the second term.
     underflow = len(filters) * np.sqrt(filters.shape[1]) * _SMALLEST * 1e-2
-    return scores, margins.sum(axis=1) + single * scores + underflow
+    return scores, lost + single * scores + underflow
 
 
 register(Criterion("fpgm", fpgm, fpgm_bounds))

@@ -1,0 +1,1 @@
+"""Backbones that ``Arch.name`` accepts through the plugin."""

@@ -1,0 +1,112 @@
+"""A checkpoint is whole or it is the one before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from ppcls_slim import checkpoint as checkpoints
+from ppcls_slim.errors import SlimError
+from ppcls_slim.upstream.paddle_lines import paddle
+
+pytestmark = pytest.mark.paddle26
+
+
+def save_number(folder, number, sidecar=None):
+    """Save a checkpoint of two files that both say which save they come from."""
+
+    def write(writing):
+        (writing / "model").mkdir()
+        paddle.save({"w": paddle.full([4], number)}, str(writing / "model/latest.pdparams"))
+        paddle.save({"epoch": number}, str(writing / "model/latest.pdstates"))
+
+    checkpoints.save(folder, "latest", write, sidecar or {"written_by": {}, "number": number})
+
+
+def saved_number(folder):
+    found = checkpoints.open_checkpoint(str(folder / "model/latest"), "Global.checkpoints")
+    weights = checkpoints.read_weights(found)
+    states = checkpoints.load_file(checkpoints.with_suffix(found.stem, ".pdstates"))
+    assert float(weights["w"][0]) == states["epoch"] == found.facts["number"]
+    return states["epoch"]
+
+
+# Kills itself at a given moment of the second save.
+KILLED = textwrap.dedent("""
+    import os, signal, sys
+    from pathlib import Path
+    sys.path[:0] = [{plugin!r}, {tests!r}]
+    from test_checkpoint import save_number
+    from ppcls_slim import checkpoint
+
+    def die(*_, **__):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    moment, folder = sys.argv[1], Path(sys.argv[2])
+    save_number(folder, 1)
+    if moment == "writing":
+        checkpoint.sha256 = die
+    elif moment == "before the first move":
+        checkpoint.finish_interrupted = lambda folder, calls=[]: calls.append(0) if not calls else die()
+    else:
+        replace = os.replace
+        def replace_once(source, target, calls=[]):
+            calls.append(0)
+            die() if len(calls) > 1 else replace(source, target)
+        checkpoint.os.replace = replace_once
+    save_number(folder, 2)
+""")
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"), [("writing", 1), ("before the first move", 2), ("between two moves", 2)]
+)
+def test_kill_9_in_the_middle_of_a_save_leaves_a_whole_checkpoint(tmp_path, moment, expected):
+    program = KILLED.format(plugin=str(ROOT / "plugin"), tests=str(ROOT / "tests"))
+    done = subprocess.run([sys.executable, "-c", program, moment, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert saved_number(tmp_path) == expected
+    save_number(tmp_path, 3)
+    assert saved_number(tmp_path) == 3
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_a_save_that_fails_leaves_the_one_before(tmp_path):
+    save_number(tmp_path, 1)
+
+    def full_disk(writing):
+        (writing / "latest.pdparams").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.save(tmp_path, "latest", full_disk, None)
+    assert saved_number(tmp_path) == 1
+
+
+def test_loading_exactly_refuses_what_does_not_fit(tmp_path):
+    layer = paddle.nn.Linear(3, 2)
+    weights = {name: tensor.numpy() for name, tensor in layer.state_dict().items()}
+    checkpoints.load_exactly(layer, weights, tmp_path)
+    with pytest.raises(SlimError, match="has no bias"):
+        checkpoints.load_exactly(layer, {"weight": weights["weight"]}, tmp_path)
+    with pytest.raises(SlimError, match=r"weight is \[3, 5\] there and \[3, 2\]"):
+        checkpoints.load_exactly(layer, {**weights, "weight": np.zeros((3, 5))}, tmp_path)
+
+
+def test_a_missing_checkpoint_names_those_that_are_there(tmp_path):
+    save_number(tmp_path, 1)
+    with pytest.raises(SlimError, match="there is no file .*lastest.pdparams; .* has latest"):
+        checkpoints.open_checkpoint(str(tmp_path / "model/lastest"), "Global.pretrained_model")
+
+
+def test_sha256_is_that_of_sha256sum(tmp_path):
+    file = tmp_path / "x"
+    file.write_bytes(os.urandom(3_000_000))
+    expected = subprocess.run(["sha256sum", str(file)], capture_output=True, text=True, check=True).stdout.split()[0]
+    assert checkpoints.sha256(file) == expected
