@@ -59,6 +59,14 @@ class Result:
         return lines[0]
 
 
+def _forget_logger() -> None:
+    """PaddleClas's logger keeps writing into the stdout that it met first, which was an earlier test's."""
+    module = sys.modules.get("ppcls.utils.logger")
+    if module is not None and module._logger is not None:
+        module._logger.handlers.clear()
+        module._logger = None
+
+
 @pytest.fixture
 def cli(tmp_path, monkeypatch, capfd):
     """Run ``ppcls-slim`` in this process (importing Paddle takes seconds) and in an empty folder."""
@@ -67,6 +75,7 @@ def cli(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> Result:
+        _forget_logger()
         capfd.readouterr()
         status = main([str(argument) for argument in arguments])
         captured = capfd.readouterr()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
 
@@ -63,7 +64,10 @@ class SlimEngine(ppcls_engine.Engine):
         self.checkpoint = find_checkpoint(config, mode)
         self._base_seed = _base_seed(config)
         _log_quietly()
-        with replaced(
+        # Optimizer states are saved under generated names (conv2d_0.w_0_velocity_0). Counting from zero for
+        # every engine makes them the same when several are built in one process.
+        self._names = fresh_names()
+        with self._own_names(), replaced(
             ppcls_engine,
             build_model=self._build_model,
             build_dataloader=_explained(ppcls_engine.build_dataloader),
@@ -74,6 +78,15 @@ class SlimEngine(ppcls_engine.Engine):
         if mode == "train":
             self._train_epoch = self.train_epoch_func
             self.train_epoch_func = self._seeded_epoch
+
+    @contextmanager
+    def _own_names(self) -> Iterator[None]:
+        """Generate parameter names with this engine's own counter."""
+        others = paddle.utils.unique_name.switch(*self._names)
+        try:
+            yield
+        finally:
+            self._names = paddle.utils.unique_name.switch(*others)
 
     # ---- building ------------------------------------------------------------------------------
 
@@ -176,8 +189,9 @@ class SlimEngine(ppcls_engine.Engine):
 
     def train(self) -> None:
         """Train as PaddleClas does, with checkpoints that are whole and resume exactly."""
-        with replaced(save_load, save_model=self._save), replaced(ppcls_engine, init_model=self._resume):
-            super().train()
+        with self._own_names(), replaced(save_load, save_model=self._save):
+            with replaced(ppcls_engine, init_model=self._resume):
+                super().train()
 
     def _seeded_epoch(self, engine: Any, epoch_id: int, print_batch_step: int) -> None:
         """Make all randomness of an epoch a function of seed, epoch and rank, so that resuming repeats it."""
@@ -254,6 +268,12 @@ class SlimEngine(ppcls_engine.Engine):
 
 
 _save_model = save_load.save_model
+
+
+def fresh_names() -> Any:
+    """A new counter for generated names."""
+    before = paddle.utils.unique_name.switch()
+    return paddle.utils.unique_name.switch(*before)
 
 
 def decided_once(make: Callable[[], Plan]) -> Plan:

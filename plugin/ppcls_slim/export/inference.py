@@ -24,7 +24,7 @@ def save(model: paddle.nn.Layer, input_shape: Sequence[int], folder: Path) -> No
         folder: exists.
     """
     spec = paddle.static.InputSpec(shape=[None, *input_shape], dtype="float32", name="x")
-    paddle.jit.save(paddle.jit.to_static(model, input_spec=[spec]), str(folder / NAME))
+    paddle.jit.save(paddle.jit.to_static(model, input_spec=[spec], full_graph=True), str(folder / NAME))
 
 
 def files_of(folder: Path) -> tuple[Path, Path]:

@@ -114,18 +114,23 @@ def _by_ratio(
             )
     allocations = []
     for group, reason in zip(grouping.groups, free):
-        explicit = {
-            layer: config.ratios[asked[layer]] for layer in layers_of(group, convolutions) if layer in asked
-        }
-        if reason is not None:
-            allocations.append(Allocation(0.0, reason))
-        elif not explicit:
-            allocations.append(Allocation(config.pruned_ratio or 0.0))
-        else:
-            lowest = min(explicit.values())
-            note = "" if lowest == max(explicit.values()) else f"lowest of {_listed(explicit)}, which go together"
-            allocations.append(Allocation(lowest, note))
+        layers = layers_of(group, convolutions)
+        explicit = {layer: config.ratios[asked[layer]] for layer in layers if layer in asked}
+        exact = {layer: ratio for layer, ratio in explicit.items() if asked[layer] == layer}
+        allocations.append(_agreed(exact or explicit, config.pruned_ratio, reason))
     return allocations
+
+
+def _agreed(explicit: Mapping[str, float], default: Optional[float], skipped: Optional[str]) -> Allocation:
+    """One ratio for layers that go together; where they were given different ones, the lowest."""
+    if skipped is not None:
+        return Allocation(0.0, skipped)
+    if not explicit:
+        return Allocation(default or 0.0)
+    lowest = min(explicit.values())
+    if lowest == max(explicit.values()):
+        return Allocation(lowest)
+    return Allocation(lowest, f"lowest of {_listed(explicit)}, which go together")
 
 
 def _listed(ratios: Mapping[str, float]) -> str:
