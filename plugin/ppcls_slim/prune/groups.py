@@ -16,11 +16,15 @@ class Member:
         axis: the axis that shrinks; a convolution's weight is ``[out_c, in_c, k_h, k_w]``.
         index: int64 ``[size of the axis]``; position ``p`` belongs to unit ``index[p]`` of the
             group, or to no unit of it where it is -1 (the other inputs of a concatenation).
+        produces: whether the parameter is zero where a unit is silenced. The weights that only read the
+            channels are not: they have nothing to read then. (They are where a silenced channel is not
+            zero but constant, because something is added to all channels on the way.)
     """
 
     param: str
     axis: int
     index: np.ndarray
+    produces: bool = True
 
 
 @dataclass(frozen=True)

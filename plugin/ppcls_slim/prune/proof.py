@@ -90,7 +90,7 @@ def some_units(grouping: Grouping, ratio: float, seed: int = 0) -> list[list[int
     random = np.random.default_rng(seed)
     removal = []
     for group in grouping.groups:
-        gone = random.permutation(group.units)[: min(int(round(ratio * group.units)), group.units - 1)]
+        gone = random.permutation(group.units)[: min(round(ratio * group.units), group.units - 1)]
         gone = set(gone.tolist())
         for part in group.never_empty:
             if gone.issuperset(part):
@@ -121,9 +121,9 @@ def silence(model: paddle.nn.Layer, grouping: Grouping, removal: Removal) -> Non
     """Zero whatever produces the removed units, and leave alone what reads them."""
     tensors = _tensors(model)
     for member, gone in _cuts(grouping, removal):
-        tensor = tensors[member.param]
-        if _reads(model, member):
+        if not member.produces:
             continue
+        tensor = tensors[member.param]
         value = tensor.numpy()
         fill = 1.0 if member.param.endswith("_variance") else 0.0
         np.moveaxis(value, member.axis, 0)[gone] = fill
@@ -140,7 +140,7 @@ def remove(model: paddle.nn.Layer, grouping: Grouping, removal: Removal) -> int:
     layers = dict(model.named_sublayers(include_self=True))
     for name in dict.fromkeys(name for group in grouping.groups for name in group.grouped_layers):
         mask = kept[f"{name}.weight", 0]
-        layers[name]._groups = int(round(layers[name]._groups * mask.mean()))
+        layers[name]._groups = round(layers[name]._groups * float(mask.mean()))
     channels = 0
     for (param, axis), mask in kept.items():
         value = np.compress(mask, tensors[param].numpy(), axis)
@@ -158,17 +158,6 @@ def _cuts(grouping: Grouping, removal: Removal) -> list[tuple[Member, np.ndarray
             if gone.any():
                 cuts.append((member, gone))
     return cuts
-
-
-def _reads(model: paddle.nn.Layer, member: Member) -> bool:
-    """Is this the input axis of a convolution or a linear layer?"""
-    layer = dict(model.named_sublayers(include_self=True))[member.param.rpartition(".")[0]]
-    if isinstance(layer, paddle.nn.Conv2DTranspose) or isinstance(layer, paddle.nn.Linear):
-        return member.axis == 0 and member.param.endswith("weight")
-    rank = len(_tensors(model)[member.param].shape)
-    if rank == 2:
-        return member.axis == 0
-    return rank == 4 and member.axis == 1 and hasattr(layer, "_groups")
 
 
 def _tensors(model: paddle.nn.Layer) -> dict[str, Any]:

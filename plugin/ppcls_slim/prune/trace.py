@@ -8,6 +8,7 @@ ResNet50, half a second for HRNet; weights are neither read nor copied.
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -15,7 +16,7 @@ from typing import Any, Optional
 import numpy as np
 import paddle
 
-from .analysis.vocabulary import FROM_OLD, SPECS
+from .vocabulary import FROM_OLD, SPECS
 
 BATCH = 2
 """Images in the recorded batch: a batch of one would be squeezed away by ``squeeze()``."""
@@ -41,7 +42,7 @@ class Operation:
     """One operation.
 
     Attributes:
-        name: as in ``analysis.vocabulary.SPECS``; others keep the name that Paddle has for them.
+        name: as in ``vocabulary.SPECS``; others keep the name that Paddle has for them.
         attrs: those that ``SPECS`` lists; absent where the program does not say.
         layer: name of the innermost layer whose forward ran, "" for the model itself.
     """
@@ -96,7 +97,7 @@ def record(
     dynamic = paddle.in_dynamic_mode()
     paddle.enable_static()
     try:
-        with _flags(model, training), session, _owners(model, session):
+        with _flags(model, training), _without_annotations(), session, _owners(model, session):
             image = session.data("ppcls_slim_image", [BATCH, *input_shape], dtype)
             try:
                 session.returned = model(image)
@@ -124,22 +125,20 @@ def _flags(model: paddle.nn.Layer, training: bool) -> Iterator[None]:
 @contextlib.contextmanager
 def _owners(model: paddle.nn.Layer, session: _Session) -> Iterator[None]:
     """Note, while the model runs, which layer's forward starts and ends at which operation."""
-    hooks = []
+    names = {id(layer): name for name, layer in model.named_sublayers(include_self=True)}
+    call = paddle.nn.Layer.__call__
 
-    def enter(name: str) -> Any:
-        return lambda layer, inputs: session.marks.append((session.position(), name))
-
-    def leave(layer: Any, inputs: Any, outputs: Any) -> None:
+    def noted(layer: paddle.nn.Layer, *inputs: Any, **kwargs: Any) -> Any:
+        session.marks.append((session.position(), names.get(id(layer), "")))
+        returned = call(layer, *inputs, **kwargs)
         session.marks.append((session.position(), None))
+        return returned
 
+    paddle.nn.Layer.__call__ = noted
     try:
-        for name, layer in model.named_sublayers(include_self=True):
-            hooks.append(layer.register_forward_pre_hook(enter(name)))
-            hooks.append(layer.register_forward_post_hook(leave))
         yield
     finally:
-        for hook in hooks:
-            hook.remove()
+        paddle.nn.Layer.__call__ = call
 
 
 class _Session:
@@ -327,7 +326,6 @@ class _OldSession(_Session):
         self.stack.enter_context(paddle.static.program_guard(self.program, paddle.static.Program()))
         self.stack.enter_context(_to_static_guard())
         self.stack.enter_context(framework._stride_in_no_check_dy2st_diff())
-        self.stack.enter_context(_without_callstacks(framework))
         self.block = self.program.global_block()
         self.sources: dict[str, Tensor] = {}
         for name, tensor in self.tensors.items():
@@ -392,19 +390,24 @@ class _OldSession(_Session):
 
 
 @contextlib.contextmanager
-def _without_callstacks(framework: Any) -> Iterator[None]:
-    """Paddle 2.6 formats the whole Python stack for every operation: a third of the time."""
+def _without_annotations() -> Iterator[None]:
+    """Paddle notes where every operation comes from: the Python stack, and on Paddle 3 the path of layers.
 
-    class NoStack:
-        def __getattr__(self, name: str) -> Any:
-            return (lambda *args: []) if name == "extract_stack" else getattr(before, name)
+    That is nine tenths of the time for HRNet, the second of the two grows with the square of the length.
+    """
+    from paddle.nn.layer import layers
 
-    before = framework.traceback
-    framework.traceback = NoStack()
+    patches = [(traceback, "extract_stack", lambda *args, **kwargs: [])]
+    if hasattr(layers, "name_struct"):
+        patches.append((layers, "name_struct", lambda *args, **kwargs: contextlib.nullcontext()))
+    before = [(module, name, getattr(module, name)) for module, name, _ in patches]
     try:
+        for module, name, stand_in in patches:
+            setattr(module, name, stand_in)
         yield
     finally:
-        framework.traceback = before
+        for module, name, function in before:
+            setattr(module, name, function)
 
 
 def _to_static_guard() -> Any:

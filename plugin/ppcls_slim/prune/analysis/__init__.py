@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import paddle
 
 from ..groups import Grouping
-from ..trace import record
+from ..trace import Program, record
 from . import rules  # noqa: F401  registers the rules
 from .check import disagreements
 from .flow import Flow, sites_of
@@ -42,6 +42,8 @@ def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
     modes = [(training, program) for training, program in zip((True, False), programs) if not program.error]
     if not modes:
         return build(model, Flow(), f"its forward pass could not be recorded: {programs[0].error}")
+    if len(modes) == 2 and _same(*programs):
+        modes = modes[:1]
     choices: dict = {}
     for _ in range(ROUNDS):
         flow = Flow(choices)
@@ -57,7 +59,16 @@ def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
     return build(model, Flow(), "sizes written in the code")
 
 
-def freeze_outputs(flow: Flow, program) -> None:
+def _same(one: Program, other: Program) -> bool:
+    """Do training and evaluation run the same operations?"""
+    left, right = (
+        [(op.name, op.layer, [tensor.shape for tensor in op.outputs]) for op in program.operations]
+        for program in (one, other)
+    )
+    return left == right and len(one.outputs) == len(other.outputs)
+
+
+def freeze_outputs(flow: Flow, program: Program) -> None:
     """What leaves the model keeps its shape, except what the model itself goes on to use.
 
     A ``RecModel`` returns ``backbone`` beside ``features`` and ``logits``; the backbone's output is an

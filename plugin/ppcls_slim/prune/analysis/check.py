@@ -24,15 +24,16 @@ from .labels import FIXED, Labels
 class _Kept(Labels):
     """Labels of the dense model, of which only like may meet like."""
 
-    def __init__(self, parent: np.ndarray, frozen: set[int]) -> None:
+    def __init__(self, dense: Labels) -> None:
         super().__init__()
-        self.parent = parent
-        self.held = frozen
+        self.parent = dense.find(np.arange(len(dense.parent)))
+        self.held = np.zeros(len(self.parent) + 1, bool)
+        self.held[list(dense.reasons())] = True
 
     def tie(self, left: np.ndarray, right: np.ndarray, reason: str) -> np.ndarray:
         left, right = np.broadcast_arrays(left, right)
         differs = (left != right) & (left != FIXED) & (right != FIXED)
-        loose = ((left == FIXED) != (right == FIXED)) & ~np.isin(np.maximum(left, right), list(self.held))
+        loose = ((left == FIXED) != (right == FIXED)) & ~self.held[np.maximum(left, right)]
         if (differs | loose).any():
             raise Contradiction("channels meet that do not belong together")
         return np.maximum(left, right)
@@ -48,12 +49,10 @@ def disagreements(
     grouping: Grouping,
 ) -> list[Any]:
     """Return the sites at which the model with some units removed does not do what was expected."""
-    frozen = set(flow.labels.reasons())
-    removed = _some_units(flow, frozen, grouping)
-    kept = {
-        key: labels[~np.isin(labels, removed)]
-        for key, labels in ((key, flow.labels.find(labels)) for key, labels in flow.params.items())
-    }
+    removed = np.zeros(len(flow.labels.parent) + 1, bool)  # the last one for FIXED
+    removed[_some_units(flow, grouping)] = True
+    roots = {key: flow.labels.find(labels) for key, labels in flow.params.items()}
+    kept = {key: labels[~removed[labels]] for key, labels in roots.items()}
     shapes: dict[str, list[int]] = {}
     tensors = {**dict(model.named_buffers()), **model.state_dict()}
     for (name, axis), labels in kept.items():
@@ -68,22 +67,21 @@ def disagreements(
     return found
 
 
-def _some_units(flow: Flow, frozen: set[int], grouping: Grouping) -> np.ndarray:
+def _some_units(flow: Flow, grouping: Grouping) -> list[int]:
     """Take different numbers of units from different groups, from one end, so that nothing fits by luck."""
     removed = []
     for number, group in enumerate(grouping.groups):
         roots = np.full(group.units, FIXED)
-        for member in group.members:
-            labels = flow.labels.find(flow.params[member.param, member.axis])
+        for name in group.masters:
+            member = next(member for member in group.members if member.param == name and member.produces)
             inside = member.index != FIXED
-            roots[member.index[inside]] = labels[inside]
-        take = 1 + (3 * number + 1) % max(1, group.units // 2)
-        gone = set(range(take))
+            roots[member.index[inside]] = flow.labels.find(flow.params[name, member.axis])[inside]
+        gone = set(range(1 + (3 * number + 1) % max(1, group.units // 2)))
         for part in group.never_empty:
             if gone.issuperset(part):
                 gone.discard(part[-1])
         removed.extend(roots[sorted(gone)].tolist())
-    return np.asarray(removed, np.int64)
+    return removed
 
 
 @contextlib.contextmanager
@@ -96,7 +94,7 @@ def _fewer_groups(model: paddle.nn.Layer, flow: Flow, removed: np.ndarray) -> It
             layer = layers[name]
             if hasattr(layer, "_groups"):
                 before.append((layer, layer._groups))
-                layer._groups = int((~np.isin(flow.labels.find(labels), removed)).sum())
+                layer._groups = int((~removed[flow.labels.find(labels)]).sum())
         yield
     finally:
         for layer, groups in before:
@@ -107,8 +105,7 @@ def _first_difference(
     dense: Program, pruned: Program, sites: list[Any], flow: Flow, kept: Mapping, removed: np.ndarray
 ) -> Any:
     """Return the site of the first operation of the pruned program that is not as expected."""
-    roots = flow.labels.find(np.arange(len(flow.labels.parent)))
-    again = Flow(flow.choices, _Kept(roots, set(flow.labels.reasons())))
+    again = Flow(flow.choices, _Kept(flow.labels))
     again.checking = True
     again.params = dict(kept)
     read = {tensor for operation in dense.operations for tensor in operation.inputs}
@@ -146,5 +143,5 @@ def _as_expected(result: Any, before: Any, again: Flow, flow: Flow, removed: np.
         and now.axis == was.axis
         and len(result.shape) == len(shape)
         and all(result.shape[i] == size for i, size in enumerate(shape) if i != was.axis)
-        and np.array_equal(again.labels.find(now.labels), labels[~np.isin(labels, removed)])
+        and np.array_equal(again.labels.find(now.labels), labels[~removed[labels]])
     )

@@ -38,8 +38,9 @@ class Flow:
     Attributes:
         axes: tensor -> its labelled axis; tensors without one are absent.
         params: (parameter, axis) -> labels ``[size of the axis]``.
-        inputs: those of ``params`` that a silenced channel is multiplied with, and so are left alone
-            when it is silenced: the input axes of convolutions and of linear layers.
+        inputs: those of ``params`` that read channels: the input axes of convolutions and of linear
+            layers.
+        loud: those of ``inputs`` for which a silenced channel is not zero.
         grouped: grouped or depthwise convolution -> label of each of its groups ``[groups]``.
         choices: site -> how often the first, more permissive reading of it has been given up; see
             ``choice``.
@@ -50,6 +51,7 @@ class Flow:
         self.axes: dict[Tensor, Axis] = {}
         self.params: dict[tuple[str, int], np.ndarray] = {}
         self.inputs: set[tuple[str, int]] = set()
+        self.loud: set[tuple[str, int]] = set()
         self.grouped: dict[str, np.ndarray] = {}
         self.choices = dict(choices or {})
         self.fixed_params: dict[str, str] = {}
@@ -136,11 +138,6 @@ class Flow:
     def hold(self, tensor: Tensor, reason: str) -> None:
         """Keep a parameter as it is on all of its axes."""
         self.fixed_params.setdefault(tensor.param, reason)
-
-    def consume(self, axis: Optional[Axis], what: str) -> None:
-        """A sum over channels ends here: right only if the silenced ones contribute nothing."""
-        if axis is not None and not axis.silent:
-            self.labels.freeze(axis.labels, f"not zero when silenced, and summed by {what}")
 
     def settle(self, array: np.ndarray, first_axis: int, prefer: int = 0) -> Optional[Axis]:
         """Reduce labels that may vary along several axes to one axis.

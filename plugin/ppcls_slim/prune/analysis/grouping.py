@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Optional
 
 import numpy as np
@@ -23,43 +22,41 @@ def build(model: paddle.nn.Layer, flow: Flow, refusal: Optional[str] = None) -> 
     Args:
         refusal: reason for every convolution, where there was nothing to analyse.
     """
-    filters = _filters(model)
+    filters = filters_of(model)
     if refusal is not None:
         return Grouping((), {_layer(name): refusal for name in filters})
     for name, reason in flow.fixed_params.items():
         for (param, _), labels in flow.params.items():
             if param == name:
                 flow.labels.freeze(labels, reason)
-    frozen = flow.labels.reasons()
     roots = {key: flow.labels.find(labels) for key, labels in flow.params.items()}
-    free = {key: np.where(np.isin(labels, list(frozen)), FIXED, labels) for key, labels in roots.items()}
-    of_filters = {name: free[name, axis] for name, axis in filters.items() if (name, axis) in free}
-    groups = []
-    for units, masters in _components(of_filters):
-        if len(units) > 1:
-            groups.append(_group(units, masters, free, flow))
-    grouped = {(member.param, member.axis) for group in groups for member in group.members}
-    reasons = {
-        _layer(name): _reason(roots.get((name, axis)), frozen)
+    reasons = flow.labels.reasons()
+    table = flow.labels.unfrozen(reasons)
+    free = {key: table[labels] for key, labels in roots.items()}
+    parts = _components({name: free[name, axis] for name, axis in filters.items() if (name, axis) in free})
+    parts = [(units, masters) for units, masters in parts if len(units) > 1]
+    members = _members(flow, free, [units for units, _ in parts])
+    never_empty = _never_empty(flow, table, [units for units, _ in parts])
+    groups = tuple(
+        Group(masters, len(units), tuple(members[i]), _grouped_layers(flow, units), never_empty[i])
+        for i, (units, masters) in enumerate(parts)
+    )
+    pruned = {(member.param, member.axis) for group in groups for member in group.members}
+    frozen = {
+        _layer(name): _reason(roots.get((name, axis)), reasons)
         for name, axis in filters.items()
-        if (name, axis) not in grouped
+        if (name, axis) not in pruned
     }
-    return Grouping(tuple(groups), reasons)
+    return Grouping(groups, frozen)
 
 
-def _filters(model: paddle.nn.Layer) -> dict[str, int]:
+def filters_of(model: paddle.nn.Layer) -> dict[str, int]:
     """Weights of convolutions -> the axis of their filters, in the order of the model."""
-    names, seen = {}, set()
+    names: dict[str, int] = {}
     layers = dict(model.named_sublayers(include_self=True))
     for name, tensor in model.named_parameters():
-        if len(tensor.shape) != 4 or id(tensor) in seen:
-            continue
-        seen.add(id(tensor))
-        layer = layers.get(_layer(name))
-        if isinstance(layer, paddle.nn.Conv2DTranspose):
-            names[name] = 1
-        elif hasattr(layer, "_groups") or isinstance(layer, paddle.nn.Conv2D):
-            names[name] = 0
+        if len(tensor.shape) == 4 and hasattr(layers.get(_layer(name)), "_groups"):
+            names[name] = int(isinstance(layers[_layer(name)], paddle.nn.Conv2DTranspose))
     return names
 
 
@@ -67,8 +64,8 @@ def _layer(param: str) -> str:
     return param.rpartition(".")[0]
 
 
-def _components(filters: dict[str, np.ndarray]) -> Iterable[tuple[list[int], tuple[str, ...]]]:
-    """Yield units and masters of each group, in the order of the masters in the model."""
+def _components(filters: dict[str, np.ndarray]) -> list[tuple[list[int], tuple[str, ...]]]:
+    """Return units and masters of each group, in the order of the masters in the model."""
     parent: dict[int, int] = {}
 
     def find(root: int) -> int:
@@ -77,51 +74,84 @@ def _components(filters: dict[str, np.ndarray]) -> Iterable[tuple[list[int], tup
             root = parent[root]
         return root
 
-    for labels in filters.values():
-        free = labels[labels != FIXED].tolist()
-        for root in free:
+    free = {name: list(dict.fromkeys(labels[labels != FIXED].tolist())) for name, labels in filters.items()}
+    for labels in free.values():
+        for root in labels:
             parent.setdefault(root, root)
-            parent[find(root)] = find(free[0])
+            parent[find(root)] = find(labels[0])
     units: dict[int, dict[int, None]] = defaultdict(dict)
     masters: dict[int, list[str]] = defaultdict(list)
-    for name, labels in filters.items():
-        free = labels[labels != FIXED].tolist()
-        if not free:
+    for name, labels in free.items():
+        if not labels:
             continue
-        group = find(free[0])
+        group = find(labels[0])
         before = len(units[group])
-        units[group].update(dict.fromkeys(free))
+        units[group].update(dict.fromkeys(labels))
         if len(units[group]) > before:
             masters[group].append(name)
-    for group, names in masters.items():
-        yield list(units[group]), tuple(names)
+    return [(list(units[group]), tuple(names)) for group, names in masters.items()]
 
 
-def _group(units: list[int], masters: tuple[str, ...], free: dict, flow: Flow) -> Group:
-    number = {root: unit for unit, root in enumerate(units)}
-    order = np.argsort(units)
-    keys = np.asarray(units)[order]
+class _Numbers:
+    """Group and number of the unit that a root stands for."""
 
-    def index(labels: np.ndarray) -> np.ndarray:
-        place = np.minimum(np.searchsorted(keys, labels), len(keys) - 1)
-        return np.where(keys[place] == labels, order[place], FIXED).astype(np.int64)
+    def __init__(self, flow: Flow, groups: list[list[int]]) -> None:
+        size = len(flow.labels.parent) + 1  # the last one for FIXED
+        self.group = np.full(size, FIXED)
+        self.unit = np.full(size, FIXED)
+        for number, units in enumerate(groups):
+            self.group[units] = number
+            self.unit[units] = np.arange(len(units))
 
-    members, sets = [], set()
+
+def _members(
+    flow: Flow, free: dict[tuple[str, int], np.ndarray], groups: list[list[int]]
+) -> list[list[Member]]:
+    """Return for each group which axes of which parameters shrink with it."""
+    numbers = _Numbers(flow, groups)
+    members: list[list[Member]] = [[] for _ in groups]
     for (name, axis), labels in free.items():
-        positions = index(labels)
-        if (positions != FIXED).any():
-            members.append(Member(name, axis, positions))
-            if not (labels == FIXED).any() and np.isin(labels, keys).all():
-                sets.add(tuple(np.unique(positions).tolist()))
-    layers = [name for name, labels in flow.grouped.items()
-              if any(root in number for root in flow.labels.find(labels).tolist())]  # fmt: skip
-    every = tuple(range(len(units)))
-    smallest = [part for part in sets - {every} if not any(set(other) < set(part) for other in sets)]
-    return Group(masters, len(units), tuple(members), tuple(layers), tuple(sorted(smallest)))
+        of_group, of_unit = numbers.group[labels], numbers.unit[labels]
+        for group in np.unique(of_group[of_group != FIXED]).tolist():
+            index = np.where(of_group == group, of_unit, FIXED).astype(np.int64)
+            produces = (name, axis) not in flow.inputs or (name, axis) in flow.loud
+            members[group].append(Member(name, axis, index, produces))
+    return members
+
+
+def _never_empty(flow: Flow, table: np.ndarray, groups: list[list[int]]) -> list[tuple]:
+    """Return for each group the sets of units that some tensor would be empty without."""
+    numbers = _Numbers(flow, groups)
+    found: list[set[tuple[int, ...]]] = [set() for _ in groups]
+    seen = set()
+    for labels in [axis.labels for axis in flow.axes.values()] + list(flow.params.values()):
+        labels = np.unique(table[flow.labels.find(labels)])
+        key = labels.tobytes()
+        of_group = numbers.group[labels]
+        if key in seen or not labels.size or of_group[0] == FIXED or (of_group != of_group[0]).any():
+            continue
+        seen.add(key)
+        if len(labels) < len(groups[of_group[0]]):
+            found[of_group[0]].add(tuple(sorted(numbers.unit[labels].tolist())))
+    return [_smallest(sets) for sets in found]
+
+
+def _smallest(sets: set[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    """Drop the sets that contain another one."""
+    as_sets = {part: frozenset(part) for part in sets}
+    return tuple(sorted(part for part in sets if not any(as_sets[other] < as_sets[part] for other in sets)))
+
+
+def _grouped_layers(flow: Flow, units: list[int]) -> tuple[str, ...]:
+    return tuple(
+        name for name, labels in flow.grouped.items() if np.isin(flow.labels.find(labels), units).any()
+    )
 
 
 def _reason(roots: Optional[np.ndarray], frozen: dict[int, str]) -> str:
     if roots is None:
         return "not used in the forward pass"
-    reasons = list(dict.fromkeys(frozen[root] for root in roots.tolist() if root in frozen))
-    return "; ".join(reasons[:2]) or "a single unit"
+    reasons = dict.fromkeys(frozen[root] for root in roots.tolist() if root in frozen)
+    if reasons:
+        return "; ".join(list(reasons)[:2])
+    return "a single unit: all of its filters are tied to each other" if len(roots) > 1 else "a single filter"

@@ -7,6 +7,7 @@ tied is what can be removed together, or not at all.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Optional
 
@@ -83,13 +84,19 @@ class Labels:
     def freeze(self, labels: Optional[np.ndarray], reason: str) -> None:
         """Declare that these labels cannot be removed."""
         if labels is not None and labels.size:
-            labels = np.unique(labels)
             self.frozen.append((labels[labels != FIXED], reason))
 
     def reasons(self) -> dict[int, str]:
         """Return for each frozen root the reason that was given first."""
         reasons: dict[int, str] = {}
         for labels, reason in self.frozen:
-            for root in np.unique(self.find(labels)).tolist():
+            for root in dict.fromkeys(self.find(labels).tolist()):
                 reasons.setdefault(root, reason)
         return reasons
+
+    def unfrozen(self, reasons: Collection[int]) -> np.ndarray:
+        """Return a table: root -> itself, or FIXED if it is in ``reasons``; its last entry is FIXED's."""
+        table = np.arange(len(self.parent) + 1)
+        table[-1] = FIXED
+        table[list(reasons)] = FIXED
+        return table

@@ -44,7 +44,6 @@ def convolution(flow: Flow, operation: Operation) -> None:
     if groups > 1:
         _grouped(flow, operation, data, channel, groups)
         return
-    flow.consume(data, operation.name)
     _read(flow, weight, 1, data)
     flow.carry(result, Axis(channel, flow.param(weight, 0)))
 
@@ -53,12 +52,13 @@ def _read(flow: Flow, weight: Tensor, axis: int, data: Optional[Axis]) -> None:
     """Tie the input axis of a weight to what it is multiplied with."""
     flow.param(weight, axis, np.full(weight.shape[axis], FIXED) if data is None else data.labels)
     flow.inputs.add((weight.param, axis))
+    if data is not None and not data.silent:
+        flow.loud.add((weight.param, axis))
 
 
 def _grouped(flow: Flow, operation: Operation, data: Optional[Axis], channel: int, groups: int) -> None:
     """A group of channels in and its group of filters go together, so a unit is a whole group."""
-    image, weight = operation.inputs[:2]
-    result = operation.outputs[0]
+    weight, result = operation.inputs[1], operation.outputs[0]
     filters = flow.param(weight, 0)
     if data is None:
         flow.labels.freeze(filters, "its input cannot shrink")
@@ -81,7 +81,6 @@ def transposed_convolution(flow: Flow, operation: Operation) -> None:
         return
     channel = _channel(operation, image)
     data = _on(flow, image, channel, operation)
-    flow.consume(data, operation.name)
     _read(flow, weight, 0, data)
     flow.carry(operation.outputs[0], Axis(channel, flow.param(weight, 1)))
 
@@ -105,7 +104,6 @@ def _linear(flow: Flow, operation: Operation, x: Tensor, weight: Tensor) -> None
         flow.hold(weight, "applied along another axis")
         flow.carry(result, data)
         return
-    flow.consume(data, "a linear layer")
     _read(flow, weight, into, data)
     flow.carry(result, Axis(len(result.shape) - 1, flow.param(weight, out_of)))
 
@@ -376,9 +374,7 @@ def reduction(flow: Flow, operation: Operation) -> None:
     everything = operation.attrs.get("all") or not axes
     axes = range(rank) if everything else sorted(axis % rank for axis in axes)
     if data.axis in axes:
-        if operation.name in ("sum", "p_norm"):
-            flow.consume(data, operation.name)
-        else:
+        if operation.name not in ("sum", "p_norm") or not data.silent:
             flow.freeze(tensor, f"{operation.name} over channels")
         return
     shift = 0 if operation.attrs.get("keepdim") else sum(axis < data.axis for axis in axes)
@@ -407,9 +403,9 @@ def reshape(flow: Flow, operation: Operation) -> None:
     if len(data.labels) == 1:
         flow.carry(result, replace(data, axis=0))
         return
-    for start, stop, new_start, new_stop in _blocks(tensor.shape, result.shape):
-        if start <= data.axis < stop:
-            break
+    start, stop, new_start, new_stop = next(
+        block for block in _blocks(tensor.shape, result.shape) if block[0] <= data.axis < block[1]
+    )
     inside = [1] * (stop - start)
     inside[data.axis - start] = len(data.labels)
     array = np.broadcast_to(data.labels.reshape(inside), tensor.shape[start:stop])
