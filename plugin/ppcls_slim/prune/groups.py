@@ -28,6 +28,24 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Size:
+    """A number of channels that the code of a layer keeps, and that has to follow.
+
+    ``paddle.reshape(y, [-1, self.pool2d_avg_channels])`` is right only while the attribute is.
+
+    Attributes:
+        layer: name of the layer, "" for the model itself.
+        attribute: ``pool2d_avg_channels``, or ``splitted_in_channels[1]`` for an entry of a list.
+        index: as in ``Member``; the new value is the number of positions that are kept. Where several
+            groups have the same attribute, a position is kept if it is in all of them.
+    """
+
+    layer: str
+    attribute: str
+    index: np.ndarray
+
+
+@dataclass(frozen=True)
 class Group:
     """Units that are removed together.
 
@@ -45,6 +63,7 @@ class Group:
             shrinks in proportion to the units that are kept.
         never_empty: sets of units of which at least one has to stay, or a tensor would have no
             channels; the set of all units, to which the same applies, is not listed.
+        sizes: attributes of layers that have to follow.
     """
 
     masters: tuple[str, ...]
@@ -52,6 +71,7 @@ class Group:
     members: tuple[Member, ...]
     grouped_layers: tuple[str, ...] = ()
     never_empty: tuple[tuple[int, ...], ...] = ()
+    sizes: tuple[Size, ...] = ()
 
     def member(self, param: str, axis: int = 0) -> Member:
         """Return the member for this parameter and axis.

@@ -10,7 +10,7 @@ from ..groups import Grouping
 from ..trace import Program, record
 from . import rules  # noqa: F401  registers the rules
 from .check import disagreements
-from .flow import Flow, sites_of
+from .flow import Code, Flow, sites_of
 from .grouping import build
 
 ROUNDS = 40
@@ -37,25 +37,24 @@ def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
         >>> [(group.masters, group.units) for group in grouping.groups], grouping.frozen
         ([(('0.weight',), 8)], {'2': 'an output of the model'})
     """
-    types = {name: type(layer).__qualname__ for name, layer in model.named_sublayers(include_self=True)}
+    code = Code.of(model)
     programs = [record(model, input_shape, dtype, training) for training in (True, False)]
     modes = [(training, program) for training, program in zip((True, False), programs) if not program.error]
     if not modes:
         return build(model, Flow(), f"its forward pass could not be recorded: {programs[0].error}")
     if len(modes) == 2 and _same(*programs):
         modes = modes[:1]
-    choices: dict = {}
     for _ in range(ROUNDS):
-        flow = Flow(choices)
+        flow = Flow(code)
         for _, program in modes:
-            flow.run(program, sites_of(program, types))
+            flow.run(program, sites_of(program, code.types))
             freeze_outputs(flow, program)
         grouping = build(model, flow)
-        found = disagreements(model, input_shape, dtype, modes, types, flow, grouping)
+        found = disagreements(model, input_shape, dtype, modes, flow, grouping)
         if not found:
             return grouping
         for site in found:
-            choices[site] = choices.get(site, 0) + 1
+            code.give_up(site)
     return build(model, Flow(), "sizes written in the code")
 
 

@@ -17,7 +17,7 @@ import paddle
 
 from ..groups import Grouping
 from ..trace import Program, record
-from .flow import RULES, Contradiction, Flow, sites_of, unknown
+from .flow import RULES, Contradiction, Flow, sites_of, unknown, write_number
 from .labels import FIXED, Labels
 
 
@@ -44,13 +44,27 @@ def disagreements(
     input_shape: Sequence[int],
     dtype: str,
     modes: Sequence[tuple[bool, Program]],
-    types: Mapping[str, str],
     flow: Flow,
     grouping: Grouping,
 ) -> list[Any]:
     """Return the sites at which the model with some units removed does not do what was expected."""
+    for reverse in (False, True) if flow.readings else (False,):
+        found = _differences(model, input_shape, dtype, modes, flow, _some_units(flow, grouping, reverse))
+        if found:
+            return found
+    return []
+
+
+def _differences(
+    model: paddle.nn.Layer,
+    input_shape: Sequence[int],
+    dtype: str,
+    modes: Sequence[tuple[bool, Program]],
+    flow: Flow,
+    units: list[int],
+) -> list[Any]:
     removed = np.zeros(len(flow.labels.parent) + 1, bool)  # the last one for FIXED
-    removed[_some_units(flow, grouping)] = True
+    removed[units] = True
     roots = {key: flow.labels.find(labels) for key, labels in flow.params.items()}
     kept = {key: labels[~removed[labels]] for key, labels in roots.items()}
     shapes: dict[str, list[int]] = {}
@@ -59,16 +73,16 @@ def disagreements(
         shapes.setdefault(name, list(tensors[name].shape))[axis] = len(labels)
     found = []
     for training, dense in modes:
-        with _fewer_groups(model, flow, removed):
+        with _smaller_numbers(model, flow, removed):
             pruned = record(model, input_shape, dtype, training, shapes)
-        site = _first_difference(dense, pruned, sites_of(dense, types), flow, kept, removed)
+        site = _first_difference(dense, pruned, sites_of(dense, flow.code.types), flow, kept, removed)
         if site is not None and site not in found:
             found.append(site)
     return found
 
 
-def _some_units(flow: Flow, grouping: Grouping) -> list[int]:
-    """Take different numbers of units from different groups, from one end, so that nothing fits by luck."""
+def _some_units(flow: Flow, grouping: Grouping, reverse: bool) -> list[int]:
+    """Take some units from everywhere, more from one end, so that halves do not stay equal by luck."""
     removed = []
     for number, group in enumerate(grouping.groups):
         roots = np.full(group.units, FIXED)
@@ -76,8 +90,12 @@ def _some_units(flow: Flow, grouping: Grouping) -> list[int]:
             member = next(member for member in group.members if member.param == name and member.produces)
             inside = member.index != FIXED
             roots[member.index[inside]] = flow.labels.find(flow.params[name, member.axis])[inside]
-        gone = set(range(1 + (3 * number + 1) % max(1, group.units // 2)))
-        for part in group.never_empty:
+        place = np.arange(group.units)
+        spread = (place * 0.6180339887 + number * 0.3819660113) % 1.0  # even at every scale
+        gone = set(np.flatnonzero(spread < 0.1 + 0.5 * place / group.units).tolist() or [0])
+        if reverse:
+            gone = {group.units - 1 - unit for unit in gone}
+        for part in (*group.never_empty, range(group.units)):
             if gone.issuperset(part):
                 gone.discard(part[-1])
         removed.extend(roots[sorted(gone)].tolist())
@@ -85,28 +103,28 @@ def _some_units(flow: Flow, grouping: Grouping) -> list[int]:
 
 
 @contextlib.contextmanager
-def _fewer_groups(model: paddle.nn.Layer, flow: Flow, removed: np.ndarray) -> Iterator[None]:
-    """Give grouped convolutions the number of groups that is left."""
+def _smaller_numbers(model: paddle.nn.Layer, flow: Flow, removed: np.ndarray) -> Iterator[None]:
+    """Give grouped convolutions, and attributes that count channels, the numbers that are left."""
     before = []
+    groups = {(name, "_groups"): labels for name, labels in flow.grouped.items()}
     layers = dict(model.named_sublayers(include_self=True))
     try:
-        for name, labels in flow.grouped.items():
-            layer = layers[name]
-            if hasattr(layer, "_groups"):
-                before.append((layer, layer._groups))
-                layer._groups = int((~removed[flow.labels.find(labels)]).sum())
+        for (name, attribute), labels in [*groups.items(), *flow.sizes.items()]:
+            before.append((layers[name], attribute, len(labels)))
+            write_number(layers[name], attribute, int((~removed[flow.labels.find(labels)]).sum()))
         yield
     finally:
-        for layer, groups in before:
-            layer._groups = groups
+        for layer, attribute, value in before:
+            write_number(layer, attribute, value)
 
 
 def _first_difference(
     dense: Program, pruned: Program, sites: list[Any], flow: Flow, kept: Mapping, removed: np.ndarray
 ) -> Any:
     """Return the site of the first operation of the pruned program that is not as expected."""
-    again = Flow(flow.choices, _Kept(flow.labels))
+    again = Flow(flow.code, _Kept(flow.labels))
     again.checking = True
+    again.readings = flow.readings
     again.params = dict(kept)
     read = {tensor for operation in dense.operations for tensor in operation.inputs}
     for number, (expected, site) in enumerate(zip(dense.operations, sites)):
@@ -115,7 +133,7 @@ def _first_difference(
         operation = pruned.operations[number]
         if operation.name != expected.name or len(operation.outputs) != len(expected.outputs):
             return site
-        again.site = site
+        again.site, again.step = site, (id(dense), number)
         again.expected = {
             result: flow.axes[before]
             for result, before in zip(operation.outputs, expected.outputs)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 import numpy as np
+import paddle
 
 from ..trace import Operation, Program, Tensor
 from .labels import FIXED, Axis, Labels
@@ -32,6 +33,73 @@ class Contradiction(Exception):
     """Labels that ought to be the same are not: only while a pruned program is checked."""
 
 
+@dataclass
+class Code:
+    """What is known about the code of a model, and learnt while readings of it are tried.
+
+    Attributes:
+        types: layer -> its class.
+        attributes: layer -> its whole numbers, entries of lists as ``name[1]``.
+        given_up: site -> how many readings of it turned out to be wrong.
+        readings: site -> how many there are.
+        users: (kind of layer, attribute) -> sites that count channels with it.
+        banned: kind of layer -> attributes that must not follow, since other code reads them too.
+    """
+
+    types: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, dict[str, int]] = field(default_factory=dict)
+    given_up: dict[Any, int] = field(default_factory=dict)
+    readings: dict[Any, int] = field(default_factory=dict)
+    users: dict[tuple[Any, str], set[Any]] = field(default_factory=dict)
+    banned: dict[Any, set[str]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(model: paddle.nn.Layer) -> Code:
+        """Look at the layers of a model."""
+        code = Code()
+        for name, layer in model.named_sublayers(include_self=True):
+            code.types[name] = type(layer).__qualname__
+            code.attributes[name] = dict(_numbers(layer))
+        return code
+
+    def give_up(self, site: Any) -> None:
+        """The current reading of a site was wrong.
+
+        Where all have been given up, it is another place of the same class that changed an attribute
+        which this one reads too: those attributes stay as they are.
+        """
+        self.given_up[site] = self.given_up.get(site, 0) + 1
+        if self.given_up[site] < self.readings.get(site, 1):
+            return
+        others = {name for (kind, name), sites in self.users.items() if kind == site[0] and site not in sites}
+        others -= self.banned.get(site[0], set())
+        if others:
+            self.banned.setdefault(site[0], set()).update(others)
+            for key in [key for key in self.given_up if key[0] == site[0]]:
+                del self.given_up[key]
+
+
+def _numbers(layer: paddle.nn.Layer) -> Iterator[tuple[str, int]]:
+    """The whole numbers among the attributes of a layer."""
+    for name, value in vars(layer).items():
+        if isinstance(value, int) and not isinstance(value, bool):
+            yield name, value
+        elif isinstance(value, (list, tuple)):
+            for i, entry in enumerate(value):
+                if isinstance(entry, int) and not isinstance(entry, bool):
+                    yield f"{name}[{i}]", entry
+
+
+def write_number(layer: paddle.nn.Layer, attribute: str, value: int) -> None:
+    """Set an attribute, or an entry of one, that ``_numbers`` found."""
+    name, _, entry = attribute.rstrip("]").partition("[")
+    if entry:
+        content = list(getattr(layer, name))
+        content[int(entry)] = value
+        value = type(getattr(layer, name))(content)
+    setattr(layer, name, value)
+
+
 class Flow:
     """The state of an analysis: which axis of which tensor carries which labels.
 
@@ -42,20 +110,23 @@ class Flow:
             layers.
         loud: those of ``inputs`` for which a silenced channel is not zero.
         grouped: grouped or depthwise convolution -> label of each of its groups ``[groups]``.
-        choices: site -> how often the first, more permissive reading of it has been given up; see
-            ``choice``.
+        sizes: (layer, attribute) -> labels of the channels that the attribute counts.
+        code: what is known about the model's code.
     """
 
-    def __init__(self, choices: Optional[Mapping[Any, int]] = None, labels: Optional[Labels] = None) -> None:
+    def __init__(self, code: Optional[Code] = None, labels: Optional[Labels] = None) -> None:
+        self.code = code or Code()
         self.labels = labels or Labels()
+        self.sizes: dict[tuple[str, str], np.ndarray] = {}
         self.axes: dict[Tensor, Axis] = {}
         self.params: dict[tuple[str, int], np.ndarray] = {}
         self.inputs: set[tuple[str, int]] = set()
         self.loud: set[tuple[str, int]] = set()
         self.grouped: dict[str, np.ndarray] = {}
-        self.choices = dict(choices or {})
         self.fixed_params: dict[str, str] = {}
         self.site: Any = None
+        self.step: Any = None
+        self.readings: dict[Any, Any] = {}
         self.checking = False  # following what is left of labels that are known already
         self.expected: dict[Tensor, Axis] = {}  # the same in the dense program, then
 
@@ -65,8 +136,8 @@ class Flow:
         Args:
             sites: name of the place in the code, for each operation; see ``sites_of``.
         """
-        for operation, site in zip(program.operations, sites):
-            self.site = site
+        for number, (operation, site) in enumerate(zip(program.operations, sites)):
+            self.site, self.step = site, (id(program), number)
             RULES.get(operation.name, unknown)(self, operation)
 
     # What rules read
@@ -103,12 +174,31 @@ class Flow:
             self.params[key] = self.labels.tie(self.params[key], labels, "shared with channels that stay")
         return self.params[key]
 
-    def choice(self, options: int) -> int:
+    def choose(self, readings: Sequence[Any]) -> Any:
         """Return which of the readings of the current operation applies, the most permissive first.
 
         A reading is given up when the program of a pruned model shows that it was wrong.
         """
-        return min(self.choices.get(self.site, 0), options - 1)
+        if not self.checking:
+            self.code.readings[self.site] = len(readings)
+            self.readings[self.step] = readings[min(self.code.given_up.get(self.site, 0), len(readings) - 1)]
+        return self.readings[self.step]
+
+    def attributes(self, layer: str, value: int) -> list[str]:
+        """Return the attributes of a layer that may be the number that its code wrote here."""
+        banned = self.code.banned.get(self.site[0], ())
+        known = self.code.attributes.get(layer, {})
+        return [name for name, number in known.items() if number == value and name not in banned]
+
+    def follow(self, layer: str, attribute: str, labels: np.ndarray) -> None:
+        """Let an attribute count these channels."""
+        if self.checking:
+            return
+        key = (layer, attribute)
+        if key in self.sizes:
+            labels = self.labels.tie(self.sizes[key], labels, "counted by one number in the code")
+        self.sizes[key] = labels
+        self.code.users.setdefault((self.site[0], attribute), set()).add(self.site)
 
     # What rules say
 
@@ -163,17 +253,20 @@ class Flow:
 def sites_of(program: Program, types: Mapping[str, str]) -> list[Any]:
     """Name the place in the code of every operation: the same line of the same class is one place.
 
+    Two layers count as the same if they are of one class and run the same operations themselves.
+
     Args:
         types: name of a layer -> its class.
     """
-    sites, seen = [], Counter()
-    last = None
+    own: dict[str, list[str]] = {}
     for operation in program.operations:
-        if operation.layer != last:
-            seen = Counter()
-            last = operation.layer
-        seen[operation.name] += 1
-        sites.append((types.get(operation.layer, ""), operation.name, seen[operation.name]))
+        own.setdefault(operation.layer, []).append(operation.name)
+    kinds = {layer: (types.get(layer, ""), *names) for layer, names in own.items()}
+    seen: Counter = Counter()
+    sites = []
+    for operation in program.operations:
+        sites.append((kinds[operation.layer], seen[operation.layer]))
+        seen[operation.layer] += 1
     return sites
 
 

@@ -8,7 +8,7 @@ from typing import Optional
 import numpy as np
 import paddle
 
-from ..groups import Group, Grouping, Member
+from ..groups import Group, Grouping, Member, Size
 from .flow import Flow
 from .labels import FIXED
 
@@ -37,8 +37,16 @@ def build(model: paddle.nn.Layer, flow: Flow, refusal: Optional[str] = None) -> 
     parts = [(units, masters) for units, masters in parts if len(units) > 1]
     members = _members(flow, free, [units for units, _ in parts])
     never_empty = _never_empty(flow, table, [units for units, _ in parts])
+    sizes = _sizes(flow, table, [units for units, _ in parts])
     groups = tuple(
-        Group(masters, len(units), tuple(members[i]), _grouped_layers(flow, units), never_empty[i])
+        Group(
+            masters,
+            len(units),
+            tuple(members[i]),
+            _grouped_layers(flow, units),
+            never_empty[i],
+            tuple(sizes[i]),
+        )
         for i, (units, masters) in enumerate(parts)
     )
     pruned = {(member.param, member.axis) for group in groups for member in group.members}
@@ -117,6 +125,19 @@ def _members(
             produces = (name, axis) not in flow.inputs or (name, axis) in flow.loud
             members[group].append(Member(name, axis, index, produces))
     return members
+
+
+def _sizes(flow: Flow, table: np.ndarray, groups: list[list[int]]) -> list[list[Size]]:
+    """Return for each group which attributes of layers follow it."""
+    numbers = _Numbers(flow, groups)
+    sizes: list[list[Size]] = [[] for _ in groups]
+    for (layer, attribute), labels in flow.sizes.items():
+        labels = table[flow.labels.find(labels)]
+        of_group, of_unit = numbers.group[labels], numbers.unit[labels]
+        for group in np.unique(of_group[of_group != FIXED]).tolist():
+            index = np.where(of_group == group, of_unit, FIXED).astype(np.int64)
+            sizes[group].append(Size(layer, attribute, index))
+    return sizes
 
 
 def _never_empty(flow: Flow, table: np.ndarray, groups: list[list[int]]) -> list[tuple]:

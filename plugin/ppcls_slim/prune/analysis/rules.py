@@ -411,10 +411,14 @@ def reshape(flow: Flow, operation: Operation) -> None:
     array = np.broadcast_to(data.labels.reshape(inside), tensor.shape[start:stop])
     array = array.reshape(result.shape[new_start:new_stop])
     wide = sum(size > 1 for size in array.shape)
-    chosen = flow.choice(wide + 1)
-    if chosen == wide:
+    numbers = [size for size in array.shape if size > 1]
+    edits = [name for size in numbers for name in flow.attributes(operation.layer, size)]
+    reading = flow.choose([0, *dict.fromkeys(edits), *range(1, wide), "fixed"])
+    if reading == "fixed":
         flow.freeze(tensor, f"sizes written in the code ({operation.name})")
-    settled = flow.settle(array, new_start, chosen)
+    settled = flow.settle(array, new_start, reading if isinstance(reading, int) else 0)
+    if reading in edits:
+        flow.follow(operation.layer, reading, settled.labels)
     flow.carry(result, replace(settled, silent=data.silent))
 
 
@@ -443,7 +447,7 @@ def expand(flow: Flow, operation: Operation) -> None:
     if data is None:
         return
     data = replace(data, axis=data.axis + len(result.shape) - len(tensor.shape))
-    if flow.choice(2) or result.shape[data.axis] != len(data.labels):
+    if result.shape[data.axis] != len(data.labels) or flow.choose(["free", "fixed"]) == "fixed":
         flow.freeze(tensor, f"sizes written in the code ({operation.name})")
         return
     flow.carry(result, data)
@@ -524,17 +528,42 @@ def split(flow: Flow, operation: Operation) -> None:
         return
     sizes = [result.shape[data.axis] for result in results]
     parts = np.split(data.labels, np.cumsum(sizes)[:-1])
-    equal = len(set(sizes)) == 1
-    readings = ["apart"] * (operation.name == "split") + ["tied"] * equal + ["whole"]
-    reading = readings[flow.choice(len(readings))]
+    readings: list[Any] = (
+        [] if operation.name == "split_with_num" else ["apart", *_counted(flow, operation, parts)]
+    )
+    reading = flow.choose(readings + ["tied"] * (len(set(sizes)) == 1) + ["whole"])
     if reading == "tied":
-        tied = parts[0]
-        for part in parts[1:]:
-            tied = flow.labels.tie(tied, part, "split with channels that stay")
+        _tie_all(flow, parts)
     elif reading == "whole":
         flow.freeze(tensor, "sizes written in the code (split)")
+    elif reading != "apart":
+        for part, attribute in zip(parts, reading):
+            if attribute is None:
+                flow.labels.freeze(part, "sizes written in the code (split)")
+            else:
+                flow.follow(operation.layer, attribute, part)
     for result, part in zip(results, parts):
         flow.carry(result, replace(data, labels=part))
+
+
+def _tie_all(flow: Flow, parts: list[np.ndarray]) -> None:
+    tied = parts[0]
+    for part in parts[1:]:
+        tied = flow.labels.tie(tied, part, "split with channels that stay")
+
+
+def _counted(flow: Flow, operation: Operation, parts: list[np.ndarray]) -> list[tuple[Optional[str], ...]]:
+    """Which attributes may hold the sizes of the sections: for all of them, or for some."""
+    names, used = [], set()
+    for number, part in enumerate(parts):
+        found = [name for name in flow.attributes(operation.layer, len(part)) if name not in used]
+        in_place = [name for name in found if name.endswith(f"[{number}]")]
+        names.append((in_place or found or [None])[0])
+        used.add(names[-1])
+    if all(name is None for name in names):
+        return []
+    alone = [tuple(name if i == j else None for i, name in enumerate(names)) for j in range(len(names))]
+    return list(dict.fromkeys([tuple(names), *(row for row in alone if any(row))]))
 
 
 def _selected(operation: Operation, data: Axis) -> Optional[list[int]]:
@@ -563,17 +592,30 @@ def slice_(flow: Flow, operation: Operation) -> None:
         unknown(flow, operation)
         return
     decreased = [int(axis) for axis in operation.attrs.get("decrease") or []]
-    if flow.choice(2) or data.axis in decreased:
-        _hold_bounds(flow, data, taken)
+    _understand_bounds(flow, operation, data, taken, data.axis in decreased)
     if data.axis in decreased or not taken:
         return
     shift = sum(axis < data.axis for axis in decreased)
     flow.carry(result, replace(data, axis=data.axis - shift, labels=data.labels[taken]))
 
 
-def _hold_bounds(flow: Flow, data: Axis, taken: list[int]) -> None:
-    last = min(taken, default=0) if taken[-1:] == [len(data.labels) - 1] else max(taken, default=0) + 1
-    flow.labels.freeze(data.labels[:last], "sizes written in the code (slice)")
+def _understand_bounds(flow: Flow, operation: Operation, data: Axis, taken: list[int], single: bool) -> None:
+    """Bounds may follow sizes by themselves, be attributes, be fractions of the size, or be literals."""
+    labels, reason = data.labels, "sizes written in the code (slice)"
+    last = min(taken, default=0) if taken[-1:] == [len(labels) - 1] else max(taken, default=0) + 1
+    edits = flow.attributes(operation.layer, last) if last else []
+    share = len(taken) if taken and taken == list(range(taken[0], taken[-1] + 1)) else 0
+    fraction = share and len(labels) % share == 0 and taken[0] % share == 0 and share < len(labels)
+    readings = ["free", *(("edit", name) for name in edits), *["tied"] * bool(fraction), "held", "whole"]
+    reading = "held" if single else flow.choose(readings)
+    if reading == "tied":
+        _tie_all(flow, list(labels.reshape(-1, share)))
+    elif reading == "held":
+        flow.labels.freeze(labels[:last], reason)
+    elif reading == "whole":
+        flow.labels.freeze(labels, reason)
+    elif reading != "free":
+        flow.follow(operation.layer, reading[1], labels[:last])
 
 
 @rule("set_value_with_tensor")
@@ -587,8 +629,7 @@ def assign_slice(flow: Flow, operation: Operation) -> None:
     if taken is None or operation.attrs.get("decrease") or len(values.shape) != len(tensor.shape):
         unknown(flow, operation)
         return
-    if flow.choice(2):
-        _hold_bounds(flow, data, taken)
+    _understand_bounds(flow, operation, data, taken, False)
     reason = "assigned together with channels that stay"
     if new is None:
         flow.labels.freeze(data.labels[taken], reason)
