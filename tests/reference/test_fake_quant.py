@@ -28,7 +28,8 @@ def test_what_follows_a_relu_uses_only_half_of_the_signed_grid(bits: int) -> Non
 
 
 def test_channels_are_quantized_one_by_one() -> None:
-    weight = np.random.default_rng(0).normal(size=(3, 2, 3, 3)) * np.array([1, 100, 0.01])[:, None, None, None]
+    sizes = np.array([1, 100, 0.01]).reshape(3, 1, 1, 1)
+    weight = np.random.default_rng(0).normal(size=(3, 2, 3, 3)) * sizes
     y, scales = fake_quant.channel_wise_abs_max(weight)
     for channel in range(3):
         alone, scale = fake_quant.abs_max(weight[channel])

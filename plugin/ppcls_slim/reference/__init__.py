@@ -1,0 +1,1 @@
+"""NumPy float64 references of what the plugin computes, for tests only: short, slow, obviously right."""

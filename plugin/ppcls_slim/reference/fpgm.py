@@ -76,7 +76,7 @@ def count_paddleslim(filters: int, ratio: float) -> int:
 
     Python's ``round``: a half goes to the even neighbour.
     """
-    return min(filters - 1, int(round(filters * ratio)))
+    return min(filters - 1, round(filters * ratio))
 
 
 def select(scores: np.ndarray, count: int) -> np.ndarray:
