@@ -46,8 +46,10 @@ def test_the_result_is_the_last_epoch_and_the_curve_is_complete() -> None:
         for record in records:
             curve = record["curve"]["test_top1"]
             assert record["epochs_done"] == record["recipe"]["epochs"] == len(curve) == 200
-            # Full float32 against the training precision: a few images of 10,000.
-            assert abs(record["final_top1"] - curve[-1]) <= 0.3, record["name"]
+            # Full float32 against the precision of training: at 2 bits, values close to a threshold
+            # fall to its other side and the difference runs through the network.
+            allowed = 0.5 if record["spec"]["bits"] == 2 else 0.2
+            assert abs(record["final_top1"] - curve[-1]) <= allowed, record["name"]
 
 
 def test_the_documentation_shows_this_table() -> None:
