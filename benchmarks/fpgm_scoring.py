@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
 
-from ppcls_slim.config import PruneConfig  # noqa: E402
-from ppcls_slim.upstream.find_ppcls import find_ppcls  # noqa: E402
-from ppcls_slim.upstream.paddle_lines import paddle  # noqa: E402
-from ppcls_slim.upstream.paddleslim_mends import load_paddleslim, old_programs  # noqa: E402
+from ppcls_slim.config import PruneConfig
+from ppcls_slim.upstream.find_ppcls import find_ppcls
+from ppcls_slim.upstream.paddle_lines import paddle
+from ppcls_slim.upstream.paddleslim_mends import load_paddleslim, old_programs
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+
 from conftest import output_stem
 
 pytestmark = pytest.mark.paddle26
@@ -16,6 +17,7 @@ def pruned(tmp_path_factory, digits):
     """A pruned checkpoint, trained once for this file."""
     pytest.importorskip("paddle")
     import yaml
+
     from conftest import ROOT
     from ppcls_slim.cli import main
 
@@ -27,7 +29,9 @@ def pruned(tmp_path_factory, digits):
     for part, split in (("Train", "train"), ("Eval", "test")):
         dataset = config["DataLoader"][part]["dataset"]
         del dataset["split"]
-        dataset.update(name="ImageNetDataset", image_root=str(digits), cls_label_path=str(digits / f"few_{split}.txt"))
+        dataset.update(
+            name="ImageNetDataset", image_root=str(digits), cls_label_path=str(digits / f"few_{split}.txt")
+        )
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     assert main(["train", "-c", str(folder / "config.yaml")]) == 0
     return output_stem(folder, "latest")
@@ -103,6 +107,7 @@ def test_list_that_names_a_missing_image(cli, small, digits, tmp_path):
 
 def test_model_without_convolutions(cli, small):
     import ppcls.arch
+
     from ppcls_slim.upstream.paddle_lines import paddle
 
     class Perceptron(paddle.nn.Layer):

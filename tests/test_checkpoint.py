@@ -10,6 +10,7 @@ import textwrap
 
 import numpy as np
 import pytest
+
 from conftest import ROOT
 from ppcls_slim import checkpoint as checkpoints
 from ppcls_slim.errors import SlimError
@@ -55,11 +56,11 @@ KILLED = textwrap.dedent("""
     elif moment == "before the first move":
         checkpoint.finish_interrupted = lambda folder, calls=[]: calls.append(0) if not calls else die()
     else:
-        replace = os.replace
+        replace = Path.replace
         def replace_once(source, target, calls=[]):
             calls.append(0)
             die() if len(calls) > 1 else replace(source, target)
-        checkpoint.os.replace = replace_once
+        Path.replace = replace_once
     save_number(folder, 2)
 """)
 
@@ -101,7 +102,7 @@ def test_loading_exactly_refuses_what_does_not_fit(tmp_path):
 
 def test_a_missing_checkpoint_names_those_that_are_there(tmp_path):
     save_number(tmp_path, 1)
-    with pytest.raises(SlimError, match="there is no file .*lastest.pdparams; .* has latest"):
+    with pytest.raises(SlimError, match=r"there is no file .*lastest\.pdparams; .* has latest"):
         checkpoints.open_checkpoint(str(tmp_path / "model/lastest"), "Global.pretrained_model")
 
 

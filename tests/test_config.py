@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from ppcls_slim.config import json_schema, read_section
 from ppcls_slim.errors import SlimError
 
@@ -22,7 +23,9 @@ def test_method_names_are_not_case_sensitive_as_upstream():
     assert read_section(prune_section(name="FPGM", pruned_ratio=0.3)).prune.name == "fpgm"
 
 
-@pytest.mark.parametrize("config", [{}, {"Slim": None}, {"Slim": {}}, {"Slim": {"prune": None}}, {"Slim": {"prune": False}}])
+@pytest.mark.parametrize(
+    "config", [{}, {"Slim": None}, {"Slim": {}}, {"Slim": {"prune": None}}, {"Slim": {"prune": False}}]
+)
 def test_no_section_means_a_dense_model(config):
     section = read_section(config)
     assert section is None
@@ -40,7 +43,10 @@ def test_no_section_means_a_dense_model(config):
         (prune_section(name="fpgm"), ["Slim.prune", "pruned_ratio"]),
         (prune_section(name="fpgm", pruned_ratio=0.0), ["nothing would be pruned"]),
         (prune_section(name="fpgm", pruned_ratio=0.3, pruned_flops=0.5), ["pruned_flops", "remove"]),
-        (prune_section(name="fpgm", pruned_ratio=0.3, sensitivity_file="s.json"), ["sensitivity_file", "pruned_flops"]),
+        (
+            prune_section(name="fpgm", pruned_ratio=0.3, sensitivity_file="s.json"),
+            ["sensitivity_file", "pruned_flops"],
+        ),
         (prune_section(name="fpgm", pruned_ratio=0.3, align=0), ["Slim.prune.align", "0"]),
         (prune_section(name="fpgm", pruned_ratio=0.3, align="automatic"), ["Slim.prune.align", "automatic"]),
         (prune_section(name="fpgm", pruned_ratio=0.3, input_shape=[224, 224]), ["[C, H, W]"]),

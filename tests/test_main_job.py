@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import yaml
+
 from conftest import output_stem
 from ppcls_slim import checkpoint as checkpoints
 from ppcls_slim.upstream.paddle_lines import paddle
@@ -69,7 +70,18 @@ def test_train_eval_export_predict(cli, small, tmp_path, digits):
     assert predicted.status == 0
     results = json.loads((tmp_path / "out.json").read_text())
     assert len(results) == 360
-    assert results[0]["label_names"][0] in {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
+    assert results[0]["label_names"][0] in {
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+    }
 
 
 def test_prediction_of_the_exported_model_is_that_of_the_trained_one(cli, small, tmp_path, digits):
@@ -80,7 +92,9 @@ def test_prediction_of_the_exported_model_is_that_of_the_trained_one(cli, small,
     infer = cli("infer", "-c", small, *override)
     trained = re.findall(r"'class_ids': \[(\d+)\].*?'file_name': '([^']+)'", infer.out.replace("\n", " "))
     assert cli("export", "-c", small, *override).status == 0
-    predict = cli("predict", "--model-dir", tmp_path / "inference", "--images", digits / "images/test", "--json", "p.json")
+    predict = cli(
+        "predict", "--model-dir", tmp_path / "inference", "--images", digits / "images/test", "--json", "p.json"
+    )
     assert predict.status == 0
     exported = {r["file"]: r["class_ids"][0] for r in json.loads((tmp_path / "p.json").read_text())}
     assert len(trained) == 360
@@ -123,7 +137,9 @@ def test_the_checkpoint_shrinks_by_the_share_of_parameters_removed(cli, small, t
     dense = ("-o", "Slim=None", "-o", f"Global.output_dir={tmp_path / 'dense'}")
     assert cli("train", "-c", small, *dense).status == 0
     plan = json.loads(pruned.with_name("latest.slim.json").read_text())["prune"]
-    sizes = [p.with_name("latest.pdparams").stat().st_size for p in (output_stem(tmp_path / "dense", "latest"), pruned)]
+    sizes = [
+        p.with_name("latest.pdparams").stat().st_size for p in (output_stem(tmp_path / "dense", "latest"), pruned)
+    ]
     share = plan["parameters"]["pruned"] / plan["parameters"]["dense"]
     # A pickle has a few hundred bytes a parameter of overhead, which weighs in a model of 0.9 MB.
     overhead = 250 * len(shapes_of(pruned))
@@ -161,8 +177,10 @@ def test_dense_weights_are_loaded_before_they_are_judged(cli, small, tmp_path):
     pruned = output_stem(tmp_path / "output", "latest")
     plan = checkpoints.open_checkpoint(str(pruned), "test").plan
     weights, left = paddle.load(f"{stem}.pdparams"), paddle.load(f"{pruned}.pdparams")
-    name = "blocks.3.pointwise_conv.conv.weight" if "blocks.3.pointwise_conv.conv.weight" in left else next(
-        n for n, cut in plan.cuts.items() if len(cut.keep) == 2
+    name = (
+        "blocks.3.pointwise_conv.conv.weight"
+        if "blocks.3.pointwise_conv.conv.weight" in left
+        else next(n for n, cut in plan.cuts.items() if len(cut.keep) == 2)
     )
     expected = weights[name].numpy()
     for axis, keep in plan.cuts[name].keep.items():

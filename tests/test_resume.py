@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from conftest import output_stem
 from ppcls_slim.upstream.paddle_lines import paddle
 

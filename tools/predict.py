@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
 
-from ppcls_slim.cli import script  # noqa: E402
+from ppcls_slim.cli import script
 
 if __name__ == "__main__":
     script("predict")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping
@@ -167,7 +166,7 @@ def finish_interrupted(folder: Path) -> None:
             target = folder / source.relative_to(complete)
             target.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # another process finishes it at the same time
-                os.replace(source, target)
+                source.replace(target)
         shutil.rmtree(complete, ignore_errors=True)
 
 

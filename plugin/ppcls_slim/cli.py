@@ -195,7 +195,7 @@ def _interrupt(signum: int, frame: Any) -> None:
 def _how_to_resume(arguments: argparse.Namespace) -> str:
     if arguments.command != "train":
         return ""
-    return "; the last complete checkpoint is 'latest' in the output folder: resume with -o Global.checkpoints=.../latest"
+    return "; resume with -o Global.checkpoints=.../latest (in the output folder, the last complete checkpoint)"
 
 
 if __name__ == "__main__":

@@ -25,8 +25,6 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-
-
 class PruneConfig(_Section):
     """``Slim.prune``: PaddleSlim's ``FPGMFilterPruner`` (``L1Norm...``, ``L2Norm...``) and its methods."""
 
@@ -115,7 +113,9 @@ class PruneConfig(_Section):
         if not asked and self.pruned_flops is None:
             raise ValueError("how much is to be pruned? Set pruned_ratio, ratios or pruned_flops")
         if asked and self.pruned_flops is not None:
-            raise ValueError("pruned_flops chooses the ratios itself: remove pruned_ratio and ratios, or pruned_flops")
+            raise ValueError(
+                "pruned_flops chooses the ratios itself: remove pruned_ratio and ratios, or pruned_flops"
+            )
         if self.sensitivity_file is not None and self.pruned_flops is None:
             raise ValueError("sensitivity_file needs pruned_flops, the share of the FLOPs to remove")
         if asked and not self.pruned_ratio and not any(self.ratios.values()):

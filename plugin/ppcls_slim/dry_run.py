@@ -8,8 +8,9 @@ from typing import Any, Optional
 
 from . import checkpoint as checkpoints
 from .config import read_section
-from .engine import build_dense, find_checkpoint
+from .engine import build_dense
 from .errors import SlimError
+from .preflight import find_checkpoint
 from .prune.plan import Plan
 from .prune.pruner import make_plan
 from .prune.sensitivity import read as read_sensitivities

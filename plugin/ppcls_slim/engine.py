@@ -17,16 +17,15 @@ from typing import Any, Optional
 import numpy as np
 
 from . import checkpoint as checkpoints
-from .checkpoint import Checkpoint
 from .config import SlimConfig, read_section
 from .errors import SlimError
 from .evaluate import top1
-from .prune.cost import measure
+from .preflight import check_data, check_device, explained, find_checkpoint, no_plan
 from .prune.plan import Plan
 from .prune.pruner import Analysis, make_plan, prune
 from .prune.sensitivity import sensitivities
 from .report.tables import plan_table
-from .upstream.paddle_lines import gpu_available, paddle
+from .upstream.paddle_lines import paddle
 from .upstream.ppcls_mends import add_names, copy_config, load_engine, replaced
 
 ppcls_engine = load_engine()
@@ -67,12 +66,15 @@ class SlimEngine(ppcls_engine.Engine):
         # Optimizer states are saved under generated names (conv2d_0.w_0_velocity_0). Counting from zero for
         # every engine makes them the same when several are built in one process.
         self._names = fresh_names()
-        with self._own_names(), replaced(
-            ppcls_engine,
-            build_model=self._build_model,
-            build_dataloader=_explained(ppcls_engine.build_dataloader),
-            load_dygraph_pretrain=self._load_pretrained,
-            load_dygraph_pretrain_from_url=self._load_pretrained,
+        with (
+            self._own_names(),
+            replaced(
+                ppcls_engine,
+                build_model=self._build_model,
+                build_dataloader=explained(ppcls_engine.build_dataloader),
+                load_dygraph_pretrain=self._load_pretrained,
+                load_dygraph_pretrain_from_url=self._load_pretrained,
+            ),
         ):
             super().__init__(config, mode)
         if mode == "train":
@@ -122,7 +124,7 @@ class SlimEngine(ppcls_engine.Engine):
         section = self.slim.prune
         assert section is not None
         if mode != "train":
-            raise SlimError(_no_plan(self.checkpoint, mode))
+            raise SlimError(no_plan(self.checkpoint, mode))
         if self.checkpoint is not None:
             self._load_dense(model)
         if self.slim.report is not None and self._can_evaluate():
@@ -189,9 +191,10 @@ class SlimEngine(ppcls_engine.Engine):
 
     def train(self) -> None:
         """Train as PaddleClas does, with checkpoints that are whole and resume exactly."""
-        with self._own_names(), replaced(save_load, save_model=self._save):
-            with replaced(ppcls_engine, init_model=self._resume):
-                super().train()
+        saving = replaced(save_load, save_model=self._save)
+        resuming = replaced(ppcls_engine, init_model=self._resume)
+        with self._own_names(), saving, resuming:
+            super().train()
 
     def _seeded_epoch(self, engine: Any, epoch_id: int, print_batch_step: int) -> None:
         """Make all randomness of an epoch a function of seed, epoch and rank, so that resuming repeats it."""
@@ -331,116 +334,9 @@ def _without_pretrained(arch: Any) -> None:
             _without_pretrained(value)
 
 
-def check_device(config: Any) -> None:
-    """Refuse a GPU that is not there.
-
-    Raises:
-        SlimError: with the remedy.
-    """
-    device = config["Global"]["device"]
-    if device == "gpu" and not gpu_available():
-        built = "has no CUDA" if not paddle.device.is_compiled_with_cuda() else "sees no GPU"
-        raise SlimError(
-            f"Global.device is gpu, but this Paddle {paddle.__version__} {built}: use -o Global.device=cpu, "
-            "or install paddlepaddle-gpu"
-        )
-
-
-def check_data(config: Any, mode: str) -> None:
-    """Refuse paths that do not exist before anything is built.
-
-    Raises:
-        SlimError: names the key.
-    """
-    parts = {"train": ["Train", "Eval"], "eval": ["Eval"]}.get(mode, [])
-    for part in parts:
-        if part == "Eval" and mode == "train" and not config["Global"].get("eval_during_train"):
-            continue
-        for key, value in _paths(config.get("DataLoader", {}).get(part) or {}, f"DataLoader.{part}"):
-            if not Path(value).exists():
-                raise SlimError(f"{key}: {value} does not exist; give the right path with -o {key}=...")
-    if mode == "infer":
-        images = config["Infer"]["infer_imgs"]
-        if not images or not Path(images).exists():
-            raise SlimError(f"Infer.infer_imgs: {images} does not exist; give an image or a folder of images")
-
-
-def _paths(section: Any, where: str) -> list[tuple[str, str]]:
-    found = []
-    for key, value in section.items():
-        if isinstance(value, dict) and key != "transform_ops":
-            if value.get("name") not in ON_DEMAND:
-                found += _paths(value, f"{where}.{key}")
-        elif key in ("image_root", "cls_label_path") and isinstance(value, str):
-            found.append((f"{where}.{key}", value))
-    return found
-
-
-ON_DEMAND = {"DigitsDataset"}  # data sets that write their files when they are first used
-
-
-def find_checkpoint(config: Any, mode: str) -> Optional[Checkpoint]:
-    """Open ``Global.checkpoints`` (training) or ``Global.pretrained_model``.
-
-    Raises:
-        SlimError: see :func:`ppcls_slim.checkpoint.open_checkpoint`.
-    """
-    section = config["Global"]
-    resume = section.get("checkpoints") if mode == "train" else None
-    path = resume or section.get("pretrained_model")
-    key = "Global.checkpoints" if resume else "Global.pretrained_model"
-    if not path:
-        return None
-    if str(path).startswith(("http://", "https://")):
-        from ppcls.utils.download import get_weights_path_from_url
-
-        path = get_weights_path_from_url(path)
-    found = checkpoints.open_checkpoint(str(path), key)
-    if resume and found.plan is None and (read_section(config) or SlimConfig()).prune is not None:
-        raise SlimError(_no_plan(found, "train"))
-    return found
-
-
-def _no_plan(found: Optional[Checkpoint], mode: str) -> str:
-    if found is None:
-        return f"Slim.prune: {mode} needs a pruned checkpoint; give it with -o Global.pretrained_model=..."
-    sidecar = checkpoints.with_suffix(found.stem, checkpoints.SIDECAR)
-    return (
-        f"{found.weights} has no plan beside it ({sidecar.name}), so nothing says how it was pruned: copy that "
-        "file too, or remove the Slim section if the model is dense"
-    )
-
-
 def _base_seed(config: Any) -> int:
     seed = config["Global"].get("seed")
     return int(seed) if seed or seed == 0 else random.SystemRandom().randrange(2**31)
-
-
-def _explained(build_dataloader: Any) -> Any:
-    """Turn the bare assertion of PaddleClas's data sets into a line that names the file."""
-
-    def build(config: Any, mode: str, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return build_dataloader(config, mode, *args, **kwargs)
-        except AssertionError as error:
-            missing = _first_missing_image(config.get(mode) or {})
-            if missing is None:
-                raise
-            raise SlimError(f"DataLoader.{mode}: {missing}") from error
-
-    return build
-
-
-def _first_missing_image(section: Any) -> Optional[str]:
-    dataset = section.get("dataset", {})
-    listing, root = dataset.get("cls_label_path"), dataset.get("image_root")
-    if not isinstance(listing, str) or not Path(listing).is_file():
-        return None
-    for number, line in enumerate(Path(listing).read_text(encoding="utf-8").splitlines(), 1):
-        words = line.strip().split(dataset.get("delimiter") or " ")
-        if words and words[0] and not (Path(root) / words[0]).exists():
-            return f"line {number} of {listing} names {words[0]}, which is not in {root}"
-    return None
 
 
 def _log_quietly() -> None:

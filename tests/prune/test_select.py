@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ppcls_slim.prune import criteria
 from ppcls_slim.prune.select import count_to_prune, units_to_prune
 from ppcls_slim.upstream.paddleslim_mends import load_paddleslim

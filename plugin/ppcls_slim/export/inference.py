@@ -42,7 +42,9 @@ def files_of(folder: Path) -> tuple[Path, Path]:
         missing = parameters if program else programs[0]
         raise SlimError(f"--model-dir: {folder} holds no exported model ({missing.name} is missing)")
     if program.suffix == ".json" and paddle.__version__.startswith("2."):
-        raise SlimError(f"{program} was exported by Paddle 3, which Paddle {paddle.__version__} cannot read: export again")
+        raise SlimError(
+            f"{program} was exported by Paddle 3, which Paddle {paddle.__version__} cannot read: export again"
+        )
     return program, parameters
 
 

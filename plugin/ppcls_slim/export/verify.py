@@ -44,7 +44,9 @@ class Agreement:
 def compare(expected: np.ndarray, found: np.ndarray, source: str) -> Agreement:
     """Compare outputs ``[n, ...]``."""
     if expected.shape != found.shape:
-        raise SlimError(f"the exported model gives {list(found.shape)} where the trained one gives {list(expected.shape)}")
+        raise SlimError(
+            f"the exported model gives {list(found.shape)} where the trained one gives {list(expected.shape)}"
+        )
     scale = max(float(np.abs(expected).max()), 1e-12)
     n = len(expected)
     same = expected.reshape(n, -1).argmax(1) == found.reshape(n, -1).argmax(1)
@@ -61,7 +63,9 @@ def check(agreement: Agreement) -> None:
         raise SlimError(f"the exported model does not compute what the trained one does: {agreement.line()}")
 
 
-def samples(config: Any, build_dataloader: Callable[..., Any], operators: Callable[..., Any]) -> tuple[np.ndarray, str]:
+def samples(
+    config: Any, build_dataloader: Callable[..., Any], operators: Callable[..., Any]
+) -> tuple[np.ndarray, str]:
     """Return up to 32 preprocessed inputs ``[n, C, H, W]`` and where they came from.
 
     Evaluation data if it is there, else the images of ``Infer``, else noise (and the source says so).
@@ -74,7 +78,9 @@ def samples(config: Any, build_dataloader: Callable[..., Any], operators: Callab
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32), "noise: no data is at hand"
 
 
-def _from_evaluation(config: Any, build_dataloader: Callable[..., Any], operators: Any) -> Optional[tuple[np.ndarray, str]]:
+def _from_evaluation(
+    config: Any, build_dataloader: Callable[..., Any], operators: Any
+) -> Optional[tuple[np.ndarray, str]]:
     loader = evaluation_loader(config, build_dataloader)
     if loader is None:
         return None
@@ -101,7 +107,9 @@ def evaluation_loader(config: Any, build_dataloader: Callable[..., Any]) -> Any:
     return build_dataloader(whole, mode, "cpu" if config["Global"]["device"] == "cpu" else config["Global"]["device"])
 
 
-def _from_infer(config: Any, build_dataloader: Any, operators: Callable[..., Any]) -> Optional[tuple[np.ndarray, str]]:
+def _from_infer(
+    config: Any, build_dataloader: Any, operators: Callable[..., Any]
+) -> Optional[tuple[np.ndarray, str]]:
     infer = config.get("Infer") or {}
     place = Path(str(infer.get("infer_imgs")))
     if not infer.get("transforms") or not place.exists():

@@ -41,8 +41,7 @@ def layer_of(weight: str) -> str:
 def layers_of(group: Group, convolutions: Sequence[str]) -> list[str]:
     """Convolutions whose filters belong to the group, the first master in front."""
     own = [layer_of(m.param) for m in group.members if m.axis == 0 and layer_of(m.param) in convolutions]
-    own = [layer for layer in dict.fromkeys(own)]
-    return sorted(own, key=lambda layer: layer != layer_of(group.masters[0]))
+    return sorted(dict.fromkeys(own), key=lambda layer: layer != layer_of(group.masters[0]))
 
 
 def allocate(
@@ -199,9 +198,7 @@ def ratio_for_loss(losses: Mapping[float, float], loss: float) -> float:
     return 0.0
 
 
-def _highest_level(
-    grouping: Grouping, free: Sequence[Optional[str]], sensitivity: Optional[Sensitivity]
-) -> float:
+def _highest_level(grouping: Grouping, free: Sequence[Optional[str]], sensitivity: Optional[Sensitivity]) -> float:
     if sensitivity is None:
         return max(((g.units - 1) / g.units for g, r in zip(grouping.groups, free) if not r), default=0.0)
     return max((loss for losses in sensitivity.values() for loss in losses.values()), default=0.0)

@@ -76,8 +76,8 @@ def run_once(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "f
             layer.training = training
 
 
-def _counter(positions: dict[str, int], weight: str):  # noqa: ANN202 (a hook)
-    def count(layer, inputs, output):  # noqa: ANN001,ANN202
+def _counter(positions: dict[str, int], weight: str):
+    def count(layer, inputs, output):
         shape = inputs[0].shape if isinstance(layer, paddle.nn.Conv2DTranspose) else output.shape
         spatial = shape[1:-1] if isinstance(layer, paddle.nn.Linear) else shape[2:]
         positions[weight] += int(np.prod(spatial))

@@ -145,7 +145,9 @@ class Plan:
             raise SlimError(f"the plan is damaged ({type(error).__name__}: {error}): restore the file") from None
 
 
-def make_cuts(groups: Sequence[Group], kept: Sequence[np.ndarray], shapes: Mapping[str, Sequence[int]]) -> dict[str, Cut]:
+def make_cuts(
+    groups: Sequence[Group], kept: Sequence[np.ndarray], shapes: Mapping[str, Sequence[int]]
+) -> dict[str, Cut]:
     """Turn decisions per group into cuts per parameter.
 
     Args:

@@ -191,7 +191,8 @@ def _decisions(
     for group, keep, allocation in zip(groups, kept, allocations):
         note = allocation.note
         if not note and allocation.ratio > 0 and keep.all():
-            note = f"nothing: {group.units} channels, ratio {allocation.ratio:g}, multiples of {unit_align(group, align)}"
+            multiple = unit_align(group, align)
+            note = f"nothing: {group.units} channels, ratio {allocation.ratio:g}, multiples of {multiple}"
         decisions.append(
             Decision(
                 master=group.masters[0],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -83,9 +82,7 @@ def compute(
 
 
 @contextmanager
-def _pruned(
-    model: paddle.nn.Layer, group: Group, ratio: float, criterion: criteria.Criterion
-) -> Iterator[None]:
+def _pruned(model: paddle.nn.Layer, group: Group, ratio: float, criterion: criteria.Criterion) -> Iterator[None]:
     """Prune one group for the length of a ``with`` block."""
     tensors = dict(model.state_dict())
     index = group.member(group.masters[0]).index
@@ -140,4 +137,4 @@ def _write(path: Path, table: Table) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.writing")
     temporary.write_text(json.dumps(table, indent=1), encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)

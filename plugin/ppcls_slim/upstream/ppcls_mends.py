@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import SlimError
 from .find_ppcls import find_ppcls
 from .paddle_lines import paddle
@@ -22,6 +24,7 @@ def load_engine() -> types.ModuleType:
     root = find_ppcls()
     from ppcls.engine import engine
 
+    _removed_numpy_names()
     _scalars_without_axis()
     _paths_relative_to_ppcls(root)
     return engine
@@ -50,6 +53,17 @@ class _WithOverrides(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._module, name)
+
+
+def _removed_numpy_names() -> None:
+    """Give NumPy the aliases back that PaddleClas 2.4.2 uses (``np.int`` in AutoAugment and RandAugment).
+
+    Deprecated in NumPy 1.20, removed in 1.24. release/2.5 and develop do without them; may go with the
+    support of the 2.4.2 wheel.
+    """
+    for name, builtin in (("int", int), ("float", float), ("bool", bool)):
+        if name not in vars(np):
+            setattr(np, name, builtin)
 
 
 def _scalars_without_axis() -> None:

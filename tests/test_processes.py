@@ -1,0 +1,43 @@
+"""Two processes on a CPU: ``python -m paddle.distributed.launch`` in front of train and eval."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT, output_stem
+from ppcls_slim.upstream.paddle_lines import paddle
+
+pytestmark = pytest.mark.paddle26
+
+
+def launch(tool, folder, *arguments):
+    return subprocess.run(
+        [
+            sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log",
+            str(ROOT / "tools" / f"{tool}.py"), *map(str, arguments),
+        ],
+        cwd=folder, capture_output=True, text=True, timeout=500,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def test_two_processes_prune_alike_train_and_evaluate(small, tmp_path):
+    # Without a seed the two processes draw different weights, and would choose different channels.
+    done = launch("train", tmp_path, "-c", small, "-o", "Global.seed=None")
+    logs = "".join(path.read_text() for path in sorted((tmp_path / "log").glob("workerlog.*")))
+    assert done.returncode == 0, logs[-3000:] + done.stderr[-3000:]
+    stem = output_stem(tmp_path / "output", "latest")
+    plan = json.loads(stem.with_name("latest.slim.json").read_text())["prune"]
+    weights = paddle.load(f"{stem}.pdparams")
+    assert weights["conv.conv.weight"].shape[0] == 4
+    assert plan["flops"]["pruned"] < plan["flops"]["dense"]
+
+    done = launch("eval", tmp_path, "-c", small, "-o", f"Global.pretrained_model={stem}")
+    log = (tmp_path / "log/workerlog.0").read_text()
+    assert done.returncode == 0, log[-3000:]
+    assert "[Eval][Epoch 0][Avg]" in done.stdout + log
