@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from ppcls_slim.prune.analysis import analyse
 from ppcls_slim.upstream import paddleslim_mends
 
@@ -42,9 +43,7 @@ def test_groups_are_those_of_paddleslim(name, backbones):
         pytest.skip(f"PaddleSlim does not work here: {error}")
     theirs = {
         names[collection.master_name]: {
-            (names[detail.name], detail.axis)
-            for detail in collection.all_pruning_details()
-            if detail.name in names
+            (names[detail.name], detail.axis) for detail in collection.all_pruning_details() if detail.name in names
         }
         for collection in collections
     }

@@ -75,6 +75,7 @@ def record(
     input_shape: Sequence[int],
     dtype: str = "float32",
     training: bool = True,
+    merged: bool = False,
     shapes: Optional[Mapping[str, Sequence[int]]] = None,
 ) -> Program:
     """Record the forward pass of a model.
@@ -84,20 +85,19 @@ def record(
         input_shape: without the batch, for example ``[3, 224, 224]``.
         training: record the pass of training or of evaluation. Only the flags are set: an ``eval()``
             that rewrites the model, as some re-parameterizable backbones have, is not called.
+        merged: record re-parameterizable blocks as they run after their branches have been merged.
         shapes: name -> shape, for parameters that are to be taken as smaller than they are.
 
     Returns:
         The program. A forward pass that raises gives a program with an ``error``.
     """
     tensors = {**dict(model.named_buffers()), **model.state_dict()}
-    pir = (
-        hasattr(paddle, "pir") and paddle.framework.get_flags("FLAGS_enable_pir_api")["FLAGS_enable_pir_api"]
-    )
+    pir = hasattr(paddle, "pir") and paddle.framework.get_flags("FLAGS_enable_pir_api")["FLAGS_enable_pir_api"]
     session = (_PirSession if pir else _OldSession)(model, tensors, dict(shapes or {}))
     dynamic = paddle.in_dynamic_mode()
     paddle.enable_static()
     try:
-        with _flags(model, training), _without_annotations(), session, _owners(model, session):
+        with _flags(model, training, merged), _without_annotations(), session, _owners(model, session):
             image = session.data("ppcls_slim_image", [BATCH, *input_shape], dtype)
             try:
                 session.returned = model(image)
@@ -110,16 +110,18 @@ def record(
 
 
 @contextlib.contextmanager
-def _flags(model: paddle.nn.Layer, training: bool) -> Iterator[None]:
-    """Set ``training`` on every layer, and put back what was there."""
-    before = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
+def _flags(model: paddle.nn.Layer, training: bool, merged: bool) -> Iterator[None]:
+    """Set ``training`` and ``is_repped`` where layers have them, and put back what was there."""
+    layers = model.sublayers(include_self=True)
+    before = [(layer, "training", layer.training) for layer in layers]
+    before += [(layer, "is_repped", layer.is_repped) for layer in layers if hasattr(layer, "is_repped")]
     try:
-        for layer, _ in before:
-            layer.training = training
+        for layer, name, value in before:
+            setattr(layer, name, training if name == "training" else value or merged)
         yield
     finally:
-        for layer, flag in before:
-            layer.training = flag
+        for layer, name, value in before:
+            setattr(layer, name, value)
 
 
 @contextlib.contextmanager

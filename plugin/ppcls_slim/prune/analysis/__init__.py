@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 import paddle
 
 from ..groups import Grouping
 from ..trace import Program, record
-from . import rules  # noqa: F401  registers the rules
+from . import (
+    merging,
+    rules,  # noqa: F401  registers the rules
+)
 from .check import disagreements
 from .flow import Code, Flow, sites_of
 from .grouping import build
@@ -38,17 +42,16 @@ def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
         ([(('0.weight',), 8)], {'2': 'an output of the model'})
     """
     code = Code.of(model)
-    programs = [record(model, input_shape, dtype, training) for training in (True, False)]
-    modes = [(training, program) for training, program in zip((True, False), programs) if not program.error]
+    modes, error = _record_modes(model, input_shape, dtype)
     if not modes:
-        return build(model, Flow(), f"its forward pass could not be recorded: {programs[0].error}")
-    if len(modes) == 2 and _same(*programs):
-        modes = modes[:1]
+        return build(model, Flow(), f"its forward pass could not be recorded: {error}")
     for _ in range(ROUNDS):
         flow = Flow(code)
-        for _, program in modes:
+        for program in modes.values():
             flow.run(program, sites_of(program, code.types))
             freeze_outputs(flow, program)
+        if not any(mode.get("merged") for mode in map(dict, modes)):
+            merging.count_channels(model, flow)
         grouping = build(model, flow)
         found = disagreements(model, input_shape, dtype, modes, flow, grouping)
         if not found:
@@ -56,6 +59,28 @@ def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
         for site in found:
             code.give_up(site)
     return build(model, Flow(), "sizes written in the code")
+
+
+Mode = tuple[tuple[str, bool], ...]
+"""How the forward pass is run: arguments of ``record``."""
+
+
+def _record_modes(
+    model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str
+) -> tuple[dict[Mode, Program], Optional[str]]:
+    """Record training, evaluation, and with merged branches: those that differ, and can be recorded."""
+    modes: dict[Mode, Program] = {}
+    errors = []
+    wanted = [{"training": True}, {"training": False}]
+    if any(getattr(layer, "is_repped", True) is False for layer in model.sublayers(include_self=True)):
+        wanted.append({"training": False, "merged": True})
+    for mode in wanted:
+        program = record(model, input_shape, dtype, **mode)
+        if program.error is not None:
+            errors.append(program.error)
+        elif not any(_same(program, other) for other in modes.values()):
+            modes[tuple(mode.items())] = program
+    return modes, errors[0] if errors else None
 
 
 def _same(one: Program, other: Program) -> bool:

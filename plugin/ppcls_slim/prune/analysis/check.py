@@ -43,7 +43,7 @@ def disagreements(
     model: paddle.nn.Layer,
     input_shape: Sequence[int],
     dtype: str,
-    modes: Sequence[tuple[bool, Program]],
+    modes: Mapping[Any, Program],
     flow: Flow,
     grouping: Grouping,
 ) -> list[Any]:
@@ -59,7 +59,7 @@ def _differences(
     model: paddle.nn.Layer,
     input_shape: Sequence[int],
     dtype: str,
-    modes: Sequence[tuple[bool, Program]],
+    modes: Mapping[Any, Program],
     flow: Flow,
     units: list[int],
 ) -> list[Any]:
@@ -72,9 +72,9 @@ def _differences(
     for (name, axis), labels in kept.items():
         shapes.setdefault(name, list(tensors[name].shape))[axis] = len(labels)
     found = []
-    for training, dense in modes:
+    for mode, dense in modes.items():
         with _smaller_numbers(model, flow, removed):
-            pruned = record(model, input_shape, dtype, training, shapes)
+            pruned = record(model, input_shape, dtype, shapes=shapes, **dict(mode))
         site = _first_difference(dense, pruned, sites_of(dense, flow.code.types), flow, kept, removed)
         if site is not None and site not in found:
             found.append(site)

@@ -110,6 +110,8 @@ class Flow:
             layers.
         loud: those of ``inputs`` for which a silenced channel is not zero.
         grouped: grouped or depthwise convolution -> label of each of its groups ``[groups]``.
+        pointwise: weights of linear layers that work on feature maps ``[n, h, w, c]``, as a convolution
+            of kernel 1 would.
         sizes: (layer, attribute) -> labels of the channels that the attribute counts.
         code: what is known about the model's code.
     """
@@ -122,6 +124,7 @@ class Flow:
         self.params: dict[tuple[str, int], np.ndarray] = {}
         self.inputs: set[tuple[str, int]] = set()
         self.loud: set[tuple[str, int]] = set()
+        self.pointwise: set[str] = set()
         self.grouped: dict[str, np.ndarray] = {}
         self.fixed_params: dict[str, str] = {}
         self.site: Any = None
@@ -151,9 +154,7 @@ class Flow:
         known = self.axes.get(tensor)
         if known is not None or tensor.param is None:
             return known
-        wide = [
-            axis for axis, size in enumerate(tensor.shape) if size > 1 or (tensor.param, axis) in self.params
-        ]
+        wide = [axis for axis, size in enumerate(tensor.shape) if size > 1 or (tensor.param, axis) in self.params]
         if len(wide) != 1:
             self.hold(tensor, "a weight that is computed with")
             return None
@@ -207,9 +208,7 @@ class Flow:
         if axis is None or (axis.labels == FIXED).all():
             return
         if len(axis.labels) != tensor.shape[axis.axis] and len(axis.labels) > 1:
-            raise Contradiction(
-                f"{len(axis.labels)} channels were expected, {tensor.shape[axis.axis]} are there"
-            )
+            raise Contradiction(f"{len(axis.labels)} channels were expected, {tensor.shape[axis.axis]} are there")
         if len(axis.labels) == 1:
             if not self.checking:  # an axis of one position is broadcast, so it has to stay
                 self.labels.freeze(axis.labels, "a single channel")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Optional
 
 import numpy as np
@@ -22,9 +23,10 @@ def build(model: paddle.nn.Layer, flow: Flow, refusal: Optional[str] = None) -> 
     Args:
         refusal: reason for every convolution, where there was nothing to analyse.
     """
-    filters = filters_of(model)
+    filters = filters_of(model, flow.pointwise)
+    convolutions = [name for name in filters if name not in flow.pointwise]
     if refusal is not None:
-        return Grouping((), {_layer(name): refusal for name in filters})
+        return Grouping((), {_layer(name): refusal for name in convolutions})
     for name, reason in flow.fixed_params.items():
         for (param, _), labels in flow.params.items():
             if param == name:
@@ -52,18 +54,24 @@ def build(model: paddle.nn.Layer, flow: Flow, refusal: Optional[str] = None) -> 
     pruned = {(member.param, member.axis) for group in groups for member in group.members}
     frozen = {
         _layer(name): _reason(roots.get((name, axis)), reasons)
-        for name, axis in filters.items()
+        for name, axis in ((name, filters[name]) for name in convolutions)
         if (name, axis) not in pruned
     }
     return Grouping(groups, frozen)
 
 
-def filters_of(model: paddle.nn.Layer) -> dict[str, int]:
-    """Weights of convolutions -> the axis of their filters, in the order of the model."""
+def filters_of(model: paddle.nn.Layer, pointwise: Collection[str] = ()) -> dict[str, int]:
+    """Weights of convolutions -> the axis of their filters, in the order of the model.
+
+    Args:
+        pointwise: linear layers that count as convolutions; their weight is ``[in_c, out_c]``.
+    """
     names: dict[str, int] = {}
     layers = dict(model.named_sublayers(include_self=True))
     for name, tensor in model.named_parameters():
-        if len(tensor.shape) == 4 and hasattr(layers.get(_layer(name)), "_groups"):
+        if name in pointwise:
+            names[name] = 1
+        elif len(tensor.shape) == 4 and hasattr(layers.get(_layer(name)), "_groups"):
             names[name] = int(isinstance(layers[_layer(name)], paddle.nn.Conv2DTranspose))
     return names
 
@@ -112,9 +120,7 @@ class _Numbers:
             self.unit[units] = np.arange(len(units))
 
 
-def _members(
-    flow: Flow, free: dict[tuple[str, int], np.ndarray], groups: list[list[int]]
-) -> list[list[Member]]:
+def _members(flow: Flow, free: dict[tuple[str, int], np.ndarray], groups: list[list[int]]) -> list[list[Member]]:
     """Return for each group which axes of which parameters shrink with it."""
     numbers = _Numbers(flow, groups)
     members: list[list[Member]] = [[] for _ in groups]
@@ -164,9 +170,7 @@ def _smallest(sets: set[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
 
 
 def _grouped_layers(flow: Flow, units: list[int]) -> tuple[str, ...]:
-    return tuple(
-        name for name, labels in flow.grouped.items() if np.isin(flow.labels.find(labels), units).any()
-    )
+    return tuple(name for name, labels in flow.grouped.items() if np.isin(flow.labels.find(labels), units).any())
 
 
 def _reason(roots: Optional[np.ndarray], frozen: dict[int, str]) -> str:

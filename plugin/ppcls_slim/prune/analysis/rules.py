@@ -105,6 +105,8 @@ def _linear(flow: Flow, operation: Operation, x: Tensor, weight: Tensor) -> None
         flow.carry(result, data)
         return
     _read(flow, weight, into, data)
+    if len(x.shape) == 4 and out_of == 1:
+        flow.pointwise.add(weight.param)
     flow.carry(result, Axis(len(result.shape) - 1, flow.param(weight, out_of)))
 
 
@@ -281,12 +283,7 @@ def prelu(flow: Flow, operation: Operation) -> None:
     image, slope = operation.inputs
     data = flow.axis(image)
     if np.prod(slope.shape) > 1:
-        if (
-            data is None
-            or slope.param is None
-            or data.axis != _channel(operation, image)
-            or len(slope.shape) > 1
-        ):
+        if data is None or slope.param is None or data.axis != _channel(operation, image) or len(slope.shape) > 1:
             unknown(flow, operation)
             return
         data = replace(data, labels=flow.param(slope, 0, data.labels))
@@ -528,9 +525,7 @@ def split(flow: Flow, operation: Operation) -> None:
         return
     sizes = [result.shape[data.axis] for result in results]
     parts = np.split(data.labels, np.cumsum(sizes)[:-1])
-    readings: list[Any] = (
-        [] if operation.name == "split_with_num" else ["apart", *_counted(flow, operation, parts)]
-    )
+    readings: list[Any] = [] if operation.name == "split_with_num" else ["apart", *_counted(flow, operation, parts)]
     reading = flow.choose(readings + ["tied"] * (len(set(sizes)) == 1) + ["whole"])
     if reading == "tied":
         _tie_all(flow, parts)
@@ -654,9 +649,7 @@ def pad(flow: Flow, operation: Operation) -> None:
         unknown(flow, operation)
         return
     after = result.shape[data.axis] - len(data.labels) - before
-    zero = str(operation.attrs.get("mode", "constant")) != "constant" or not _number(
-        operation.attrs.get("value", 0)
-    )
+    zero = str(operation.attrs.get("mode", "constant")) != "constant" or not _number(operation.attrs.get("value", 0))
     if (before or after) and str(operation.attrs.get("mode", "constant")) != "constant":
         unknown(flow, operation)
         return
