@@ -75,7 +75,7 @@ def _randomise_calmly(model: paddle.nn.Layer, images: np.ndarray) -> None:
     for gain in (1.4, 1.0, 0.7, 0.5, 0.3, 0.1):
         randomise(model, gain)
         one, other = _run(model, images), _run(model, images * np.float32(1 + 1e-6))
-        if max(map(_difference, one, other)) < 1e-4:
+        if max(map(_difference, one, other)) < 1e-5 and max(np.abs(array).max() for array in one) < 1e6:
             return
 
 

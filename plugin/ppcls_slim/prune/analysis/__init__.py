@@ -53,7 +53,7 @@ def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
         if not any(mode.get("merged") for mode in map(dict, modes)):
             merging.count_channels(model, flow)
         grouping = build(model, flow)
-        found = disagreements(model, input_shape, dtype, modes, flow, grouping)
+        found = list(flow.wrong) or disagreements(model, input_shape, dtype, modes, flow, grouping)
         if not found:
             return grouping
         for site in found:

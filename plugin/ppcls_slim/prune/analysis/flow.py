@@ -62,6 +62,10 @@ class Code:
             code.attributes[name] = dict(_numbers(layer))
         return code
 
+    def exhausted(self, site: Any) -> bool:
+        """Is the reading of a site that applies the last one?"""
+        return self.given_up.get(site, 0) + 1 >= self.readings.get(site, 1)
+
     def give_up(self, site: Any) -> None:
         """The current reading of a site was wrong.
 
@@ -130,6 +134,7 @@ class Flow:
         self.site: Any = None
         self.step: Any = None
         self.readings: dict[Any, Any] = {}
+        self.wrong: dict[Any, None] = {}  # sites whose reading turned out to be wrong already
         self.checking = False  # following what is left of labels that are known already
         self.expected: dict[Tensor, Axis] = {}  # the same in the dense program, then
 
@@ -228,25 +233,28 @@ class Flow:
         """Keep a parameter as it is on all of its axes."""
         self.fixed_params.setdefault(tensor.param, reason)
 
-    def settle(self, array: np.ndarray, first_axis: int, prefer: int = 0) -> Optional[Axis]:
-        """Reduce labels that may vary along several axes to one axis.
-
-        What is removed has to be a slice of the tensor, so all but one axis are tied.
-
-        Args:
-            array: labels of the axes ``first_axis``, ``first_axis + 1``, …
-            prefer: which of the axes that could shrink does, counted from the longest.
-        """
+    def varying(self, array: np.ndarray) -> list[int]:
+        """Return the axes along which labels differ, the last one first; the longest if none do."""
         roots = self.labels.find(array)
-        varying = [i for i in range(array.ndim) if (roots != roots.take([0], i)).any()]
-        if not varying:
-            varying = [int(np.argmax(array.shape))]
-        varying.sort(key=lambda i: (-array.shape[i], -i))
-        keep = varying[min(prefer, len(varying) - 1)]
+        axes = [i for i in range(array.ndim) if (roots != roots.take([0], i)).any()]
+        return axes[::-1] or [int(np.argmax(array.shape))]
+
+    def settle(self, array: np.ndarray, keep: int) -> np.ndarray:
+        """Tie labels along all axes but one: what is removed has to be a slice of the tensor."""
         for i in range(array.ndim):
             if i != keep and array.shape[i] > 1:
-                array = self.labels.tie(array, array.take([0], i), "tied to channels that stay").take([0], i)
-        return Axis(first_axis + keep, array.ravel())
+                first = array.take([0], i)
+                array = self.labels.tie(array, first, "tied to channels that stay").take([0], i)
+        return array.ravel()
+
+    def clash(self, one: Axis, other: Axis, reason: str) -> None:
+        """Two axes that should be the same are not: another choice where there was one, or the end."""
+        open_sites = {axis.origin for axis in (one, other) if axis.origin is not None}
+        open_sites = {site for site in open_sites if not self.code.exhausted(site)}
+        self.wrong.update(dict.fromkeys(open_sites))
+        if not open_sites:
+            for axis in (one, other):
+                self.labels.freeze(axis.labels, reason)
 
 
 def sites_of(program: Program, types: Mapping[str, str]) -> list[Any]:

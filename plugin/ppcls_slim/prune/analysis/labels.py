@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 
@@ -26,11 +26,13 @@ class Axis:
         labels: int64 ``[size of the axis]``.
         silent: whether the tensor is zero at the positions whose label has been silenced. After a
             sigmoid it is not; multiplied by something silent it is again.
+        origin: the reshape that chose this axis among several, if one did.
     """
 
     axis: int
     labels: np.ndarray
     silent: bool = True
+    origin: Any = None
 
 
 class Labels:

@@ -315,12 +315,12 @@ def elementwise(flow: Flow, operation: Operation) -> None:
         silent = given.silent and (operation.name == "multiply" or (operation.name == "divide" and b is None))
         flow.carry(result, replace(given, silent=silent))
     elif a.axis != b.axis:
-        for axis in (a, b):
-            flow.labels.freeze(axis.labels, f"{operation.name} of different axes")
+        flow.clash(a, b, f"{operation.name} of different axes")
     else:
         silent = {"multiply": a.silent or b.silent, "divide": a.silent}
         labels = flow.labels.tie(a.labels, b.labels, f"{operation.name} with channels that stay")
-        flow.carry(result, Axis(a.axis, labels, silent.get(operation.name, a.silent and b.silent)))
+        silent_too = silent.get(operation.name, a.silent and b.silent)
+        flow.carry(result, Axis(a.axis, labels, silent_too, a.origin or b.origin))
 
 
 def _shift(operation: Operation, tensor: Tensor, rank: int) -> int:
@@ -407,16 +407,21 @@ def reshape(flow: Flow, operation: Operation) -> None:
     inside[data.axis - start] = len(data.labels)
     array = np.broadcast_to(data.labels.reshape(inside), tensor.shape[start:stop])
     array = array.reshape(result.shape[new_start:new_stop])
-    wide = sum(size > 1 for size in array.shape)
-    numbers = [size for size in array.shape if size > 1]
-    edits = [name for size in numbers for name in flow.attributes(operation.layer, size)]
-    reading = flow.choose([0, *dict.fromkeys(edits), *range(1, wide), "fixed"])
+    axes = flow.varying(array)
+    readings: list[Any] = []
+    for axis in axes:
+        attributes = flow.attributes(operation.layer, array.shape[axis])
+        readings += [(axis, None), *((axis, name) for name in attributes)]
+    reading = flow.choose([*readings, "fixed"])
     if reading == "fixed":
         flow.freeze(tensor, f"sizes written in the code ({operation.name})")
-    settled = flow.settle(array, new_start, reading if isinstance(reading, int) else 0)
-    if reading in edits:
-        flow.follow(operation.layer, reading, settled.labels)
-    flow.carry(result, replace(settled, silent=data.silent))
+        reading = (axes[0], None)
+    keep, attribute = reading
+    labels = flow.settle(array, keep)
+    if attribute is not None:
+        flow.follow(operation.layer, attribute, labels)
+    origin = flow.site if len(axes) > 1 else data.origin
+    flow.carry(result, Axis(new_start + keep, labels, data.silent, origin))
 
 
 def _blocks(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
