@@ -13,8 +13,9 @@ import torch
 from cifar10 import Cifar10, load_arrays
 from rows import find
 from safetensors.torch import load_file, save_file
-from train import set_precision
 from training import Run
+
+from train import set_precision
 
 
 def rounded(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

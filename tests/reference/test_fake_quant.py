@@ -69,9 +69,7 @@ def test_paddle_channel_wise_abs_max_is_the_same(axis: int) -> None:
     paddle, layers = _layers()
     values = np.random.default_rng(1).normal(size=(4, 3, 2, 2)[: 4 - 2 * axis]).astype("float32")
     values[0] = 0.0 if axis == 0 else values[0]
-    layer = layers.FakeQuantChannelWiseAbsMax(
-        channel_num=values.shape[axis], quant_axis=axis, quant_on_weight=True
-    )
+    layer = layers.FakeQuantChannelWiseAbsMax(channel_num=values.shape[axis], quant_axis=axis, quant_on_weight=True)
     expected, _ = fake_quant.channel_wise_abs_max(values, axis=axis)
     np.testing.assert_allclose(layer(paddle.to_tensor(values)).numpy(), expected, rtol=1e-5, atol=1e-7)
 

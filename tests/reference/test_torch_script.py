@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ sys.path.insert(0, str(SCRIPT))
 import algorithms  # noqa: E402
 import models  # noqa: E402
 import rows  # noqa: E402
+import steps  # noqa: E402
 import training  # noqa: E402
 from cifar10 import Cifar10  # noqa: E402
 
@@ -159,3 +161,10 @@ def test_the_rows_of_the_issue_are_there_in_order() -> None:
     assert len(names) == len(set(names))
     with pytest.raises(ValueError, match="no run matches"):
         rows.find(["r21-*"])
+
+
+@pytest.mark.parametrize("method", ["fpgm", "pact"])
+def test_the_recorded_steps_are_those_of_the_script(method: str) -> None:
+    """``steps.json`` is what another framework is held to; it must not age."""
+    recorded = json.loads((SCRIPT / "steps.json").read_text())["losses"][method]["float64"]
+    np.testing.assert_allclose(steps.losses_of(steps.SPECS[method], torch.float64), recorded, rtol=1e-8)
