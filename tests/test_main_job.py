@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -222,3 +224,24 @@ def test_flops_that_cannot_be_reached(cli, small):
     result = cli("plan", "-c", small)
     assert result.status == 2
     assert "cannot be reached" in result.message
+
+
+def test_paddleclas_deploy_tool_reads_the_export(cli, small, tmp_path, digits, ppcls_root):
+    """``deploy/python/predict_cls.py -c inference.yml`` names the class that ours names."""
+    if not paddle.__version__.startswith("2."):
+        pytest.skip("PaddleClas's deploy tools open inference.pdmodel, which Paddle 3 does not write")
+    deploy = ppcls_root / "deploy"
+    image = sorted((digits / "images/test").iterdir())[0]
+    set_key(small, Infer__infer_imgs=str(image), Infer__PostProcess__topk=1)
+    assert cli("train", "-c", small).status == 0
+    override = ("-o", f"Global.pretrained_model={output_stem(tmp_path / 'output', 'latest')}")
+    assert cli("export", "-c", small, *override).status == 0
+    assert cli("predict", "--model-dir", "inference", "--images", image, "--json", "p.json").status == 0
+    ours = json.loads((tmp_path / "p.json").read_text())[0]["class_ids"]
+    program = (
+        f"import scipy.stats, cv2, runpy, sys; sys.path.insert(0, {str(deploy)!r});"
+        "sys.argv = ['predict_cls.py', '-c', 'inference/inference.yml', '-o', 'Global.batch_size=1'];"
+        f"runpy.run_path({str(deploy / 'python/predict_cls.py')!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert f"class id(s): {ours}" in done.stdout + done.stderr, done.stderr[-2000:]

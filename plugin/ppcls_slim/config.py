@@ -126,7 +126,10 @@ class PruneConfig(_Section):
 class ReportConfig(_Section):
     """``Slim.report``: dense against compressed, as a table, when training ends."""
 
-    latency_runs: int = Field(50, ge=1, description="Timed runs of either exported model, one thread, batch 1.")
+    batch_sizes: list[int] = Field(
+        default_factory=lambda: [1], min_length=1, description="Batch sizes that latency is measured with."
+    )
+    latency_runs: int = Field(50, ge=1, description="Timed runs of either exported model, one thread.")
 
 
 class SlimConfig(_Section):

@@ -1,18 +1,36 @@
 """``inference.yml``: pre- and postprocessing beside the exported model.
 
-The keys are those of PaddleClas develop's ``dump_infer_config``, plus the ``Global`` section that
-``deploy/python/predict_cls.py`` reads, so that it runs with ``-c inference.yml``.
+The keys are those that PaddleClas's ``deploy/python/predict_cls.py`` reads, so that it runs with
+``-c inference.yml``. PaddleClas develop writes a file of this name with the class names inside ``Topk``
+(``label_list``), which its own ``predict_cls.py`` refuses; here they lie beside it in ``labels.txt``.
 """
 
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import yaml
 
 from ..upstream.ppcls_mends import resolve_ppcls_path
+
+LABELS = "labels.txt"
+
+
+def write_inference_yml(config: Any, folder: Path) -> None:
+    """Write ``inference.yml``, and ``labels.txt`` where the configuration names the classes."""
+    (folder / "inference.yml").write_text(inference_yml(config), encoding="utf-8")
+    labels = _labels(config)
+    if labels is not None:
+        shutil.copyfile(labels, folder / LABELS)
+
+
+def _labels(config: Any) -> Optional[Path]:
+    section = (config.get("Infer") or {}).get("PostProcess") or {}
+    labels = resolve_ppcls_path(section.get("class_id_map_file"))
+    return Path(labels) if labels and Path(labels).is_file() else None
 
 
 def inference_yml(config: Any) -> str:
@@ -38,6 +56,7 @@ def _global(config: Any) -> dict[str, Any]:
         "cpu_num_threads": 1,
         "enable_benchmark": False,
         "enable_profile": False,
+        "benchmark": False,
         "use_fp16": False,
         "use_tensorrt": False,
         "ir_optim": True,
@@ -74,11 +93,10 @@ def _postprocess(config: Any) -> dict[str, Any]:
         return {"NormalizeFeatures": None}
     section = copy.deepcopy(config["Infer"]["PostProcess"])
     name = section.pop("name", "Topk")
-    labels = resolve_ppcls_path(section.pop("class_id_map_file", None))
-    if labels and Path(labels).is_file():
-        lines = Path(labels).read_text(encoding="utf-8").splitlines()
-        section["label_list"] = [line.strip().split(" ", 1)[-1] for line in lines if line.strip()]
-    return {name: section}
+    section.pop("class_id_map_file", None)
+    if _labels(config) is not None:
+        section["class_id_map_file"] = str(Path(config["Global"]["save_inference_dir"]) / LABELS)
+    return {"main_indicator": name, name: section}
 
 
 def _plain(value: Any) -> Any:

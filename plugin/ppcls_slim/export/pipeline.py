@@ -13,10 +13,11 @@ from ppcls.data import create_operators
 from ppcls.utils import logger
 
 from .. import checkpoint as checkpoints
+from ..config import ReportConfig
 from ..report.tables import comparison_table, summary
 from ..upstream.paddle_lines import paddle
 from . import inference, verify
-from .inference_yml import inference_yml
+from .inference_yml import write_inference_yml
 
 Row = tuple[str, Optional[float], Optional[float], str]
 
@@ -38,7 +39,7 @@ def export_checked(engine: Any) -> list[Row]:
         agreement = _write(engine, writing)
         logger.info(f"ppcls_slim: exported model against trained model: {agreement.line()}")
         verify.check(agreement)
-        (writing / f"{inference.NAME}.yml").write_text(inference_yml(config), encoding="utf-8")
+        write_inference_yml(config, writing)
         if engine.plan is not None:
             facts = {**checkpoints.sidecar(engine.plan, engine.facts), "verified": vars(agreement)}
             text = json.dumps(facts, indent=1)
@@ -97,21 +98,23 @@ def _compare(engine: Any, target: Path) -> list[Row]:
     from ..engine import build_dense
 
     plan, shape = engine.plan, engine.config["Global"]["image_shape"]
-    times = engine.slim.report.latency_runs if engine.slim.report else 20
+    report = engine.slim.report or ReportConfig(latency_runs=20)
     with tempfile.TemporaryDirectory() as folder:
         dense_folder = Path(folder)
         with paddle.utils.unique_name.guard():  # some backbones name their parameters themselves
             dense = export_model(engine, build_dense(engine.config, "export", fetch_pretrained=False))
         inference.save(dense, shape, dense_folder)
-        both = [inference.Predictor(path, _device(engine)) for path in (dense_folder, target)]
-        image = np.random.default_rng(0).standard_normal([1, *shape]).astype(np.float32)
-        slow, fast = inference.latencies([lambda run=run: run(image) for run in both], times)
-        sizes = [(path / f"{inference.NAME}.pdiparams").stat().st_size for path in (dense_folder, target)]
+        folders = (dense_folder, target)
+        both = [inference.Predictor(path, _device(engine)) for path in folders]
+        timed = [
+            _latency_row(both, shape, batch, report.latency_runs, _device(engine)) for batch in report.batch_sizes
+        ]
+        sizes = [(path / f"{inference.NAME}.pdiparams").stat().st_size for path in folders]
     rows: list[Row] = [
         ("FLOPs (multiply-accumulates)", plan.flops["dense"], plan.flops["pruned"], ""),
         ("parameters", plan.parameters["dense"], plan.parameters["pruned"], ""),
         ("file of weights", sizes[0], sizes[1], "B"),
-        (f"latency, batch 1, {_threads(engine)}", slow, fast, "ms"),
+        *timed,
     ]
     if "metric" in engine.facts and engine.facts.get("top1_dense") is not None:
         rows.insert(0, ("top-1", 100 * engine.facts["top1_dense"], 100 * engine.facts["metric"], "%"))
@@ -120,8 +123,10 @@ def _compare(engine: Any, target: Path) -> list[Row]:
     return rows
 
 
-def _threads(engine: Any) -> str:
-    return "GPU" if _device(engine) == "gpu" else "one thread, oneDNN"
+def _latency_row(both: list[inference.Predictor], shape: list[int], batch: int, times: int, device: str) -> Row:
+    images = np.random.default_rng(0).standard_normal([batch, *shape]).astype(np.float32)
+    dense, pruned = inference.latencies([lambda run=run: run(images) for run in both], times)
+    return (f"latency, batch {batch}, {'GPU' if device == 'gpu' else 'one thread, oneDNN'}", dense, pruned, "ms")
 
 
 __all__ = ["export_checked", "export_model"]

@@ -15,6 +15,7 @@ from ..errors import SlimError
 from ..upstream.find_ppcls import find_ppcls
 from ..upstream.paddle_lines import gpu_available
 from .inference import NAME, Predictor
+from .inference_yml import LABELS
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
@@ -30,13 +31,14 @@ def predict(arguments: argparse.Namespace) -> None:
     device = arguments.device or ("gpu" if gpu_available() else "cpu")
     run = Predictor(arguments.model_dir, device, arguments.threads)
     steps = _steps(settings)
+    names = read_names(arguments.model_dir)
     results = []
     size = max(1, arguments.batch_size)
     for start in range(0, len(files), size):
         batch = files[start : start + size]
         outputs = run(np.stack([preprocess(file, steps) for file in batch]))
         for file, output in zip(batch, outputs):
-            results.append(_describe(file, output, settings["PostProcess"], arguments.topk))
+            results.append(_describe(file, output, settings["PostProcess"], names, arguments.topk))
             print(_line(results[-1]))
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
@@ -100,18 +102,28 @@ def _steps(settings: dict[str, Any]) -> list[Any]:
     return create_operators(operators)
 
 
-def _describe(file: Path, output: np.ndarray, postprocess: dict[str, Any], topk: Any) -> dict[str, Any]:
-    options = next(iter(postprocess.values())) or {}
-    if "Topk" not in postprocess:
+def read_names(folder: Path) -> dict[int, str]:
+    """Read ``labels.txt`` (a number and a name a line); empty where there is none."""
+    file = folder / LABELS
+    if not file.is_file():
+        return {}
+    pairs = (line.partition(" ") for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    return {int(number): name for number, _, name in pairs}
+
+
+def _describe(
+    file: Path, output: np.ndarray, postprocess: dict[str, Any], names: dict[int, str], topk: Any
+) -> dict[str, Any]:
+    options = postprocess.get("Topk")
+    if options is None:
         return {"file": os.fspath(file), "output": [round(float(v), 6) for v in output.reshape(-1)]}
     count = min(topk or options.get("topk", 5), output.size)
     best = output.reshape(-1).argsort(kind="stable")[::-1][:count]
-    names = options.get("label_list") or []
     return {
         "file": os.fspath(file),
         "class_ids": [int(i) for i in best],
         "scores": [round(float(output.reshape(-1)[i]), 5) for i in best],
-        "label_names": [names[i] for i in best if i < len(names)],
+        "label_names": [names[int(i)] for i in best if int(i) in names],
     }
 
 
