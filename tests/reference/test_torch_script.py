@@ -168,3 +168,12 @@ def test_the_recorded_steps_are_those_of_the_script(method: str) -> None:
     """``steps.json`` is what another framework is held to; it must not age."""
     recorded = json.loads((SCRIPT / "steps.json").read_text())["losses"][method]["float64"]
     np.testing.assert_allclose(steps.losses_of(steps.SPECS[method], torch.float64), recorded, rtol=1e-8)
+
+
+def test_pytorchs_own_fpgm_pruner_computes_the_same_sums() -> None:
+    module = pytest.importorskip(
+        "torch.ao.pruning._experimental.pruner.FPGM_pruner", reason="this PyTorch has no FPGMPruner"
+    )
+    weight = np.random.default_rng(8).normal(size=(8, 4, 3, 3))
+    sums = module.FPGMPruner(0.3)._compute_distance(torch.tensor(weight))
+    np.testing.assert_allclose(sums.numpy(), fpgm.distance_sums(weight), rtol=1e-6)
