@@ -47,6 +47,7 @@ def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
         return build(model, Flow(), f"its forward pass could not be recorded: {error}")
     for _ in range(ROUNDS):
         flow = Flow(code)
+        code.users.clear()
         for program in modes.values():
             flow.run(program, sites_of(program, code.types))
             freeze_outputs(flow, program)

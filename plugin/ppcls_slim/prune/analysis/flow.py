@@ -42,7 +42,7 @@ class Code:
         attributes: layer -> its whole numbers, entries of lists as ``name[1]``.
         given_up: site -> how many readings of it turned out to be wrong.
         readings: site -> how many there are.
-        users: (kind of layer, attribute) -> sites that count channels with it.
+        users: (kind of layer, attribute) -> sites that count channels with it in this round.
         banned: kind of layer -> attributes that must not follow, since other code reads them too.
     """
 
@@ -65,6 +65,10 @@ class Code:
     def exhausted(self, site: Any) -> bool:
         """Is the reading of a site that applies the last one?"""
         return self.given_up.get(site, 0) + 1 >= self.readings.get(site, 1)
+
+    def stuck(self, site: Any) -> bool:
+        """Has every reading of a site been given up, the last one too?"""
+        return self.given_up.get(site, 0) >= self.readings.get(site, 1)
 
     def give_up(self, site: Any) -> None:
         """The current reading of a site was wrong.
@@ -147,6 +151,9 @@ class Flow:
         for number, (operation, site) in enumerate(zip(program.operations, sites)):
             self.site, self.step = site, (id(program), number)
             RULES.get(operation.name, unknown)(self, operation)
+            if self.code.stuck(site):
+                for tensor in (*operation.inputs, *operation.outputs):
+                    self.freeze(tensor, f"sizes written in the code ({operation.name})")
 
     # What rules read
 
@@ -218,7 +225,9 @@ class Flow:
             if not self.checking:  # an axis of one position is broadcast, so it has to stay
                 self.labels.freeze(axis.labels, "a single channel")
                 return
-            axis = replace(axis, axis=self.expected.get(tensor, axis).axis)
+            if tensor not in self.expected:
+                return
+            axis = replace(axis, axis=self.expected[tensor].axis)
         self.axes[tensor] = axis
 
     def freeze(self, tensor: Tensor, reason: str) -> None:
