@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Optional
 
 import paddle
@@ -17,8 +18,8 @@ from .check import disagreements
 from .flow import Code, Flow, sites_of
 from .grouping import build
 
-ROUNDS = 40
-"""How often a reading of the code may be given up before everything left is frozen."""
+ROUNDS = 20
+"""How often a reading of the code may be given up; as often again without following attributes."""
 
 
 def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "float32") -> Grouping:
@@ -45,7 +46,9 @@ def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
     modes, error = _record_modes(model, input_shape, dtype)
     if not modes:
         return build(model, Flow(), f"its forward pass could not be recorded: {error}")
-    for _ in range(ROUNDS):
+    for number in range(2 * ROUNDS):
+        if number == ROUNDS:
+            code = replace(Code.of(model), attributes={})
         flow = Flow(code)
         code.users.clear()
         for program in modes.values():

@@ -43,6 +43,7 @@ class Code:
         given_up: site -> how many readings of it turned out to be wrong.
         readings: site -> how many there are.
         users: (kind of layer, attribute) -> sites that count channels with it in this round.
+        tried: the same, over all rounds.
         banned: kind of layer -> attributes that must not follow, since other code reads them too.
     """
 
@@ -51,6 +52,7 @@ class Code:
     given_up: dict[Any, int] = field(default_factory=dict)
     readings: dict[Any, int] = field(default_factory=dict)
     users: dict[tuple[Any, str], set[Any]] = field(default_factory=dict)
+    tried: dict[tuple[Any, str], set[Any]] = field(default_factory=dict)
     banned: dict[Any, set[str]] = field(default_factory=dict)
 
     @staticmethod
@@ -66,9 +68,9 @@ class Code:
         """Is the reading of a site that applies the last one?"""
         return self.given_up.get(site, 0) + 1 >= self.readings.get(site, 1)
 
-    def stuck(self, site: Any) -> bool:
-        """Has every reading of a site been given up, the last one too?"""
-        return self.given_up.get(site, 0) >= self.readings.get(site, 1)
+    def stuck(self, site: Any, more: int = 0) -> bool:
+        """Has every reading of a site been given up, the last one too (and then ``more`` times)?"""
+        return self.given_up.get(site, 0) >= self.readings.get(site, 1) + more
 
     def give_up(self, site: Any) -> None:
         """The current reading of a site was wrong.
@@ -79,8 +81,9 @@ class Code:
         self.given_up[site] = self.given_up.get(site, 0) + 1
         if self.given_up[site] < self.readings.get(site, 1):
             return
-        others = {name for (kind, name), sites in self.users.items() if kind == site[0] and site not in sites}
+        others = {name for (kind, name), sites in self.users.items() if kind == site[0] and sites - {site}}
         others -= self.banned.get(site[0], set())
+        others = {name for name in others if site not in self.tried[site[0], name]} or others
         if others:
             self.banned.setdefault(site[0], set()).update(others)
             for key in [key for key in self.given_up if key[0] == site[0]]:
@@ -152,8 +155,11 @@ class Flow:
             self.site, self.step = site, (id(program), number)
             RULES.get(operation.name, unknown)(self, operation)
             if self.code.stuck(site):
-                for tensor in (*operation.inputs, *operation.outputs):
-                    self.freeze(tensor, f"sizes written in the code ({operation.name})")
+                self.freeze_all([operation])
+        for operation, site in zip(program.operations, sites):
+            if self.code.stuck(site, 1):  # the code of the layer may use the size of any of its tensors
+                inside = f"{operation.layer}."
+                self.freeze_all([op for op in program.operations if f"{op.layer}.".startswith(inside)])
 
     # What rules read
 
@@ -211,7 +217,8 @@ class Flow:
         if key in self.sizes:
             labels = self.labels.tie(self.sizes[key], labels, "counted by one number in the code")
         self.sizes[key] = labels
-        self.code.users.setdefault((self.site[0], attribute), set()).add(self.site)
+        for log in (self.code.users, self.code.tried):
+            log.setdefault((self.site[0], attribute), set()).add(self.site)
 
     # What rules say
 
@@ -237,6 +244,12 @@ class Flow:
             self.labels.freeze(axis.labels, reason)
         elif tensor.param is not None:
             self.hold(tensor, reason)
+
+    def freeze_all(self, operations: Sequence[Operation]) -> None:
+        """Keep everything that these operations read and write."""
+        for operation in operations:
+            for tensor in (*operation.inputs, *operation.outputs):
+                self.freeze(tensor, f"sizes written in the code ({operation.name})")
 
     def hold(self, tensor: Tensor, reason: str) -> None:
         """Keep a parameter as it is on all of its axes."""
