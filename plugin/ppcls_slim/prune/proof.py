@@ -156,8 +156,9 @@ def remove(model: paddle.nn.Layer, grouping: Grouping, removal: Removal) -> int:
         kept[key] = kept.get(key, True) & ~gone
     layers = dict(model.named_sublayers(include_self=True))
     for name in dict.fromkeys(name for group in grouping.groups for name in group.grouped_layers):
-        mask = kept[f"{name}.weight", 0]
-        layers[name]._groups = round(layers[name]._groups * float(mask.mean()))
+        mask = kept.get((f"{name}.weight", 0))
+        if mask is not None:
+            layers[name]._groups = round(layers[name]._groups * float(mask.mean()))
     counted: dict[tuple[str, str], np.ndarray] = {}
     for group, units in zip(grouping.groups, removal):
         for size in group.sizes:

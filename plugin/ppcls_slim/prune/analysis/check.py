@@ -17,7 +17,7 @@ import paddle
 
 from ..groups import Grouping
 from ..trace import Program, record
-from .flow import RULES, Contradiction, Flow, sites_of, unknown, write_number
+from .flow import FAILURES, RULES, Contradiction, Flow, sites_of, unknown, write_number
 from .labels import FIXED, Labels
 
 
@@ -141,7 +141,7 @@ def _first_difference(
         }
         try:
             RULES.get(operation.name, unknown)(again, operation)
-        except (Contradiction, ValueError, IndexError):
+        except FAILURES:
             return site
         for result, before in zip(operation.outputs, expected.outputs):
             if before in read and not _as_expected(result, before, again, flow, removed):

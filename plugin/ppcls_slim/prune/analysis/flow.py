@@ -30,7 +30,11 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 class Contradiction(Exception):
-    """Labels that ought to be the same are not: only while a pruned program is checked."""
+    """Labels do not fit the tensor, or the labels of another one."""
+
+
+FAILURES = (Contradiction, ValueError, IndexError, KeyError, TypeError, StopIteration)
+"""What a rule raises where an operation is not what the rule is about."""
 
 
 @dataclass
@@ -153,7 +157,10 @@ class Flow:
         """
         for number, (operation, site) in enumerate(zip(program.operations, sites)):
             self.site, self.step = site, (id(program), number)
-            RULES.get(operation.name, unknown)(self, operation)
+            try:
+                RULES.get(operation.name, unknown)(self, operation)
+            except FAILURES:  # shapes that the rule did not expect
+                unknown(self, operation)
             if self.code.stuck(site):
                 self.freeze_all([operation])
         for operation, site in zip(program.operations, sites):
@@ -187,6 +194,8 @@ class Flow:
         if labels is None:
             if key not in self.params:
                 self.params[key] = self.labels.new(size)
+        elif len(labels) != size:
+            raise Contradiction(f"{len(labels)} labels for {size} channels")
         elif key not in self.params:
             self.params[key] = labels
         else:
