@@ -6,6 +6,7 @@ Heavy imports wait until the arguments are known, so that ``--help`` answers at 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -14,18 +15,20 @@ from typing import Any, Optional
 
 from .errors import SlimError
 
-EXIT_INPUT, EXIT_INTERRUPTED = 2, 130
+EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 2, 130, 141
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a sub-command; return the exit status."""
     arguments = parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         _COMMANDS[arguments.command](arguments)
     except SlimError as error:
         print(f"ppcls_slim: error: {error}", file=sys.stderr)
         return EXIT_INPUT
+    except BrokenPipeError:  # the reader of our output (head, less) had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE
     except KeyboardInterrupt:
         print(f"ppcls_slim: interrupted{_how_to_resume(arguments)}", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -185,6 +188,9 @@ def _engine(arguments: argparse.Namespace, mode: str) -> Any:
     read_section(config)  # before the seconds that importing Paddle takes
     from .engine import SlimEngine
 
+    # After Paddle was imported: it puts handlers of its own in place, which print a trace and die.
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
     return SlimEngine(config, mode)
 
 
