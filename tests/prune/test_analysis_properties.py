@@ -32,6 +32,9 @@ class Drawn(nn.Layer):
             width = widths[-1]
             if (step in ("split", "shuffle") and width % 2) or (step == "depthwise" and width > 16):
                 continue
+            if step == "add":  # chosen here: code that compares sizes while it runs would choose anew
+                same = [place for place, other in enumerate(widths) if other == width]
+                number = same[number % len(same)]
             self.plan.append((step, number))
             if step == "conv":
                 layer, width = nn.Conv2D(width, 4 * (1 + number % 3), 1), 4 * (1 + number % 3)
@@ -62,8 +65,7 @@ class Drawn(nn.Layer):
             if step == "relu":
                 x = F.relu(x)
             elif step == "add":
-                same = [other for other in past if other.shape[1] == x.shape[1]]
-                x = x + same[number % len(same)]
+                x = x + past[number]
             elif step == "concat":
                 x = paddle.concat([x, past[number % len(past)]], axis=1)
             elif step == "split":
