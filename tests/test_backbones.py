@@ -21,7 +21,7 @@ def carried_through(cli, config, tmp_path, images):
     return exported.out
 
 
-@pytest.mark.parametrize("arch", ["MobileNetV2_x0_25", "ShuffleNetV2_x0_25", "CifarResNet8"])
+@pytest.mark.parametrize("arch", ["MobileNetV2_x0_25", "GhostNet_x0_5", "CifarResNet8"])
 def test_a_backbone_that_upstreams_section_ignores(cli, small, tmp_path, digits, arch):
     config = yaml.safe_load(small.read_text())
     config["Arch"]["name"] = arch

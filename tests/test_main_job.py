@@ -182,10 +182,10 @@ def test_dense_weights_are_loaded_before_they_are_judged(cli, small, tmp_path):
     name = (
         "blocks.3.pointwise_conv.conv.weight"
         if "blocks.3.pointwise_conv.conv.weight" in left
-        else next(n for n, cut in plan.cuts.items() if len(cut.keep) == 2)
+        else next(n for n, cut in plan.surgery.cuts.items() if len(cut.keep) == 2)
     )
     expected = weights[name].numpy()
-    for axis, keep in plan.cuts[name].keep.items():
+    for axis, keep in plan.surgery.cuts[name].keep.items():
         expected = np.take(expected, keep, axis=axis)
     np.testing.assert_array_equal(left[name].numpy(), expected)
 

@@ -219,3 +219,22 @@ def test_a_criterion_can_come_from_another_package(monkeypatch):
 def test_the_group_of_entry_points_can_be_listed_on_this_python():
     assert isinstance(importlib.metadata.entry_points(), object)
     assert criteria._entry_points() == {} or all(isinstance(name, str) for name in criteria._entry_points())
+
+
+def test_sizes_that_the_code_keeps_in_attributes_follow():
+    """``paddle.reshape(y, [-1, self.pool2d_avg_channels])``: wrong after pruning unless the attribute follows."""
+    model = backbone("SE_ResNet18_vd")
+    plan = make_plan(model, PruneConfig(pruned_ratio=0.5, align=1), [3, 64, 64])
+    assert plan.surgery.sizes == {".pool2d_avg_channels": 256}
+    again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    prune(model, again)
+    assert model.pool2d_avg_channels == 256
+    assert model(paddle.zeros([1, 3, 64, 64])).shape == [1, 1000]
+
+
+def test_no_branch_is_left_without_a_channel():
+    """Some units are all that a tensor has; a high ratio would remove them all."""
+    model = backbone("ESNet_x0_25")
+    prune(model, make_plan(model, PruneConfig(pruned_ratio=0.75, align=1), [3, 64, 64]))
+    assert min(size for tensor in model.state_dict().values() for size in tensor.shape) > 0
+    assert model(paddle.zeros([1, 3, 64, 64])).shape == [1, 1000]

@@ -13,8 +13,8 @@ from ..errors import SlimError
 from .cost import Cost
 from .groups import Group, Grouping
 from .patterns import expand
-from .plan import make_cuts
 from .select import count_to_prune
+from .surgery import make_cuts
 
 Sensitivity = Mapping[str, Mapping[float, float]]
 _BISECTIONS = 40

@@ -7,14 +7,12 @@ to a freshly built dense model instead of pruning again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
-
-import numpy as np
 
 from ..errors import SlimError
 from ..upstream.paddle_lines import paddle
-from .groups import Group
+from .surgery import Cut, Surgery, operate, shapes_of
 
 FORMAT = 1
 
@@ -41,18 +39,6 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """What happens to one parameter or buffer: dense shape, and axis -> positions kept."""
-
-    shape: tuple[int, ...]
-    keep: dict[int, tuple[int, ...]]
-
-    def kept_shape(self) -> tuple[int, ...]:
-        """Shape after the cut."""
-        return tuple(len(self.keep[a]) if a in self.keep else n for a, n in enumerate(self.shape))
-
-
-@dataclass(frozen=True)
 class Plan:
     """All decisions, and what they mean for every parameter.
 
@@ -66,8 +52,7 @@ class Plan:
         parameters: number of parameters, same keys.
         decisions: one per group, in the order of the model.
         frozen: layer -> why its filters are in no group.
-        cuts: parameter name -> cut.
-        conv_groups: layer name -> its new number of convolution groups.
+        surgery: what this means for every parameter and layer.
     """
 
     criterion: str
@@ -79,8 +64,7 @@ class Plan:
     parameters: dict[str, int]
     decisions: tuple[Decision, ...]
     frozen: dict[str, str]
-    cuts: dict[str, Cut]
-    conv_groups: dict[str, int] = field(default_factory=dict)
+    surgery: Surgery
 
     @property
     def pruned_flops(self) -> float:
@@ -109,9 +93,10 @@ class Plan:
                     "shape": list(cut.shape),
                     "keep": {str(axis): _named(sets, to_ranges(kept)) for axis, kept in cut.keep.items()},
                 }
-                for name, cut in self.cuts.items()
+                for name, cut in self.surgery.cuts.items()
             },
-            "conv_groups": self.conv_groups,
+            "conv_groups": self.surgery.conv_groups,
+            "sizes": self.surgery.sizes,
             "sets": {name: ranges for ranges, name in sets.items()},
         }
 
@@ -138,50 +123,14 @@ class Plan:
                 parameters=dict(data["parameters"]),
                 decisions=tuple(_decision(group) for group in data["groups"]),
                 frozen=dict(data["frozen"]),
-                cuts={name: _cut(cut, data["sets"]) for name, cut in data["cuts"].items()},
-                conv_groups=dict(data["conv_groups"]),
+                surgery=Surgery(
+                    {name: _cut(cut, data["sets"]) for name, cut in data["cuts"].items()},
+                    dict(data["conv_groups"]),
+                    dict(data["sizes"]),
+                ),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SlimError(f"the plan is damaged ({type(error).__name__}: {error}): restore the file") from None
-
-
-def make_cuts(
-    groups: Sequence[Group], kept: Sequence[np.ndarray], shapes: Mapping[str, Sequence[int]]
-) -> dict[str, Cut]:
-    """Turn decisions per group into cuts per parameter.
-
-    Args:
-        groups: as analysed.
-        kept: for each group bool ``[units]``, True where a unit stays.
-        shapes: dense shape of every parameter and buffer.
-
-    Returns:
-        Cuts of the parameters that really shrink. Where several groups cut the same axis (the inputs
-        of a concatenation), a position stays if each of them keeps it.
-    """
-    masks: dict[tuple[str, int], np.ndarray] = {}
-    for group, keep in zip(groups, kept):
-        for member in group.members:
-            mask = np.where(member.index < 0, True, keep[member.index])
-            key = (member.param, member.axis)
-            masks[key] = masks[key] & mask if key in masks else mask
-    cuts: dict[str, Cut] = {}
-    for (param, axis), mask in masks.items():
-        if not mask.all():
-            cut = cuts.setdefault(param, Cut(tuple(int(n) for n in shapes[param]), {}))
-            cut.keep[axis] = tuple(int(i) for i in np.flatnonzero(mask))
-    return cuts
-
-
-def conv_groups(groups: Sequence[Group], kept: Sequence[np.ndarray], model: paddle.nn.Layer) -> dict[str, int]:
-    """New number of groups of every grouped or depthwise convolution that reads pruned channels."""
-    layers = dict(model.named_sublayers())
-    return {
-        name: int(layers[name]._groups * keep.sum() // group.units)
-        for group, keep in zip(groups, kept)
-        for name in group.grouped_layers
-        if not keep.all()
-    }
 
 
 def apply_plan(plan: Plan, model: paddle.nn.Layer) -> None:
@@ -190,59 +139,16 @@ def apply_plan(plan: Plan, model: paddle.nn.Layer) -> None:
     Raises:
         SlimError: the plan was made for another model; the model is then untouched.
     """
-    tensors = dict(model.state_dict())
-    for name, cut in plan.cuts.items():
-        if name not in tensors:
+    shapes = shapes_of(model)
+    for name, cut in plan.surgery.cuts.items():
+        if name not in shapes:
             raise SlimError(f"the plan does not fit the model: it cuts {name}, which the model does not have")
-        if tuple(tensors[name].shape) != cut.shape:
+        if shapes[name] != cut.shape:
             raise SlimError(
-                f"the plan does not fit the model: {name} is {list(tensors[name].shape)} in the model and "
+                f"the plan does not fit the model: {name} is {list(shapes[name])} in the model and "
                 f"{list(cut.shape)} in the plan. Is Arch the one that was pruned?"
             )
-    cut_tensors(tensors, plan.cuts)
-    _update_layers(plan, model)
-
-
-def cut_tensors(tensors: Mapping[str, paddle.Tensor], cuts: Mapping[str, Cut]) -> dict[str, np.ndarray]:
-    """Cut in place; return the values from before."""
-    before = {}
-    for name, cut in cuts.items():
-        before[name] = value = tensors[name].numpy()
-        for axis, keep in cut.keep.items():
-            value = np.take(value, keep, axis=axis)
-        _replace(tensors[name], value)
-    return before
-
-
-def restore_tensors(tensors: Mapping[str, paddle.Tensor], before: Mapping[str, np.ndarray]) -> None:
-    """Undo :func:`cut_tensors`."""
-    for name, value in before.items():
-        _replace(tensors[name], value)
-
-
-def _replace(tensor: paddle.Tensor, value: np.ndarray) -> None:
-    """Give a parameter a value of another shape. Its object, name and optimizer settings stay."""
-    new = paddle.to_tensor(value, dtype=tensor.dtype, place=tensor.place)
-    tensor.get_tensor()._share_data_with(new.get_tensor())
-    if not tensor.stop_gradient:
-        tensor.clear_gradient(False)
-
-
-def _update_layers(plan: Plan, model: paddle.nn.Layer) -> None:
-    """Keep the numbers that layers remember of their shapes true; only ``_groups`` changes what they compute."""
-    for name, layer in model.named_sublayers():
-        if name in plan.conv_groups:
-            layer._groups = plan.conv_groups[name]
-        cut = plan.cuts.get(f"{name}.weight")
-        if cut is None:
-            continue
-        shape = cut.kept_shape()
-        if isinstance(layer, paddle.nn.Conv2D):
-            layer._out_channels, layer._in_channels = shape[0], shape[1] * layer._groups
-        elif isinstance(layer, paddle.nn.Linear):
-            layer.in_features, layer.out_features = shape
-        elif isinstance(layer, paddle.nn.layer.norm._BatchNormBase):
-            layer._num_features = shape[0]
+    operate(model, plan.surgery)
 
 
 def to_ranges(numbers: Sequence[int]) -> str:

@@ -15,8 +15,9 @@ from . import criteria
 from .allocate import Allocation, Sensitivity, allocate, counts, layer_of, layers_of, unit_align
 from .cost import Cost, measure, run_once
 from .groups import Group, Grouping
-from .plan import Cut, Decision, Plan, apply_plan, conv_groups, make_cuts
+from .plan import Decision, Plan, apply_plan
 from .select import units_to_prune
+from .surgery import Cut, plan_surgery, shapes_of
 
 ALIGN_ON_GPU = 8
 
@@ -45,10 +46,7 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
     """
     convolutions = tuple(n for n, layer in model.named_sublayers() if isinstance(layer, paddle.nn.Conv2D))
     if not convolutions:
-        raise SlimError(
-            f"Slim.prune: {type(model).__name__} has no convolution to prune; remove the section (the next "
-            "version quantizes such models)"
-        )
+        raise SlimError(f"Slim.prune: {type(model).__name__} has no convolution to prune; remove the section")
     from .analysis import analyse
 
     shape = tuple(config.input_shape or input_shape)
@@ -56,8 +54,8 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
     if not grouping.groups:
         reasons = "; ".join(sorted(set(grouping.frozen.values()))[:3])
         raise SlimError(f"Slim.prune: no convolution of {type(model).__name__} can be pruned: {reasons}")
-    shapes = {name: tuple(int(n) for n in t.shape) for name, t in model.state_dict().items()}
-    return Analysis(grouping, convolutions, measure(model, shape, config.input_dtype), shapes, shape)
+    cost = measure(model, shape, config.input_dtype)
+    return Analysis(grouping, convolutions, cost, shapes_of(model), shape)
 
 
 def make_plan(
@@ -98,8 +96,8 @@ def plan_from(
         config, analysis.grouping, analysis.convolutions, analysis.cost, analysis.shapes, align, sensitivity
     )
     kept = kept_units(model, criteria.get(config.name), groups, allocations, align)
-    cuts = make_cuts(groups, kept, analysis.shapes)
-    if not cuts:
+    surgery = plan_surgery(model, groups, kept)
+    if not surgery.cuts:
         raise SlimError(
             f"Slim.prune prunes nothing: {_why_nothing(groups, allocations, align)}; raise the ratio, lower align, "
             "or remove the section"
@@ -112,13 +110,15 @@ def plan_from(
         input_shape=analysis.input_shape,
         flops={
             "dense": analysis.cost.flops(),
-            "pruned": analysis.cost.flops({name: cut.kept_shape() for name, cut in cuts.items()}),
+            "pruned": analysis.cost.flops({name: cut.kept_shape() for name, cut in surgery.cuts.items()}),
         },
-        parameters={"dense": analysis.cost.parameters, "pruned": _parameters_after(analysis.cost, cuts, model)},
+        parameters={
+            "dense": analysis.cost.parameters,
+            "pruned": _parameters_after(analysis.cost, surgery.cuts, model),
+        },
         decisions=tuple(_decisions(groups, kept, allocations, analysis.convolutions, align)),
         frozen=dict(analysis.grouping.frozen),
-        cuts=cuts,
-        conv_groups=conv_groups(groups, kept, model),
+        surgery=surgery,
     )
 
 
@@ -176,6 +176,8 @@ def kept_units(
                 seen[own[own >= 0]] = True
                 share = count if units == group.units else round(units * allocation.ratio)
                 keep[units_to_prune(criterion, weight, own, min(share, units - 1))] = False
+            for part in group.never_empty:
+                keep[part[0]] |= not keep[list(part)].any()
         kept.append(keep)
     return kept
 

@@ -19,8 +19,8 @@ from ..errors import SlimError
 from ..upstream.paddle_lines import paddle
 from . import criteria
 from .groups import Group
-from .plan import conv_groups, cut_tensors, make_cuts, restore_tensors
 from .select import count_to_prune, units_to_prune
+from .surgery import operate, plan_surgery, undo
 
 if TYPE_CHECKING:
     from .pruner import Analysis
@@ -84,23 +84,16 @@ def compute(
 @contextmanager
 def _pruned(model: paddle.nn.Layer, group: Group, ratio: float, criterion: criteria.Criterion) -> Iterator[None]:
     """Prune one group for the length of a ``with`` block."""
-    tensors = dict(model.state_dict())
-    index = group.member(group.masters[0]).index
+    master = group.masters[0]
     count = min(count_to_prune(group.units, ratio), group.units - 1)
     keep = np.ones(group.units, dtype=bool)
-    keep[units_to_prune(criterion, tensors[group.masters[0]].numpy(), index, count)] = False
-    cuts = make_cuts([group], [keep], {name: tuple(t.shape) for name, t in tensors.items()})
-    before = cut_tensors(tensors, cuts)
-    layers = dict(model.named_sublayers())
-    numbers = {name: layers[name]._groups for name in group.grouped_layers}
-    for name, number in conv_groups([group], [keep], model).items():
-        layers[name]._groups = number
+    weight = model.state_dict()[master].numpy()
+    keep[units_to_prune(criterion, weight, group.member(master).index, count)] = False
+    before = operate(model, plan_surgery(model, [group], [keep]))
     try:
         yield
     finally:
-        restore_tensors(tensors, before)
-        for name, number in numbers.items():
-            layers[name]._groups = number
+        undo(before)
 
 
 def read(path: Path, model: paddle.nn.Layer) -> Table:

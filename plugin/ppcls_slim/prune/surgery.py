@@ -1,0 +1,170 @@
+"""What removing channels does to a model's tensors and layers, and doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..upstream.paddle_lines import paddle
+from .analysis.flow import write_number
+from .groups import Group
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What happens to one parameter or buffer: dense shape, and axis -> positions kept."""
+
+    shape: tuple[int, ...]
+    keep: dict[int, tuple[int, ...]]
+
+    def kept_shape(self) -> tuple[int, ...]:
+        """Shape after the cut."""
+        return tuple(len(self.keep[a]) if a in self.keep else n for a, n in enumerate(self.shape))
+
+
+@dataclass(frozen=True)
+class Surgery:
+    """Everything that changes.
+
+    Attributes:
+        cuts: name of a parameter or buffer -> cut; those that do not shrink are absent.
+        conv_groups: layer name -> its new number of convolution groups.
+        sizes: ``layer.attribute`` -> the number of channels that the layer's code reads there.
+    """
+
+    cuts: dict[str, Cut]
+    conv_groups: dict[str, int]
+    sizes: dict[str, int]
+
+
+def tensors_of(model: paddle.nn.Layer) -> dict[str, paddle.Tensor]:
+    """Parameters and buffers by name, those that are not saved included."""
+    return {**dict(model.named_buffers()), **model.state_dict()}
+
+
+def shapes_of(model: paddle.nn.Layer) -> dict[str, tuple[int, ...]]:
+    """Their shapes."""
+    return {name: tuple(int(n) for n in tensor.shape) for name, tensor in tensors_of(model).items()}
+
+
+def make_cuts(
+    groups: Sequence[Group], kept: Sequence[np.ndarray], shapes: Mapping[str, Sequence[int]]
+) -> dict[str, Cut]:
+    """Turn decisions per group into cuts per parameter.
+
+    Args:
+        groups: as analysed.
+        kept: for each group bool ``[units]``, True where a unit stays.
+        shapes: dense shape of every parameter and buffer.
+
+    Returns:
+        Cuts of the parameters that really shrink. Where several groups cut the same axis (the inputs
+        of a concatenation), a position stays if each of them keeps it.
+    """
+    masks: dict[tuple[str, int], np.ndarray] = {}
+    for group, keep in zip(groups, kept):
+        for member in group.members:
+            _meet(masks, (member.param, member.axis), member.index, keep)
+    cuts: dict[str, Cut] = {}
+    for (param, axis), mask in masks.items():
+        if not mask.all():
+            cut = cuts.setdefault(param, Cut(tuple(int(n) for n in shapes[param]), {}))
+            cut.keep[axis] = tuple(int(i) for i in np.flatnonzero(mask))
+    return cuts
+
+
+def plan_surgery(model: paddle.nn.Layer, groups: Sequence[Group], kept: Sequence[np.ndarray]) -> Surgery:
+    """Work out everything that removing units changes; the model is not touched.
+
+    Args:
+        model: dense.
+        groups: as analysed.
+        kept: for each group bool ``[units]``, True where a unit stays.
+    """
+    cuts = make_cuts(groups, kept, shapes_of(model))
+    layers = dict(model.named_sublayers(include_self=True))
+    conv_groups = {}
+    for name in dict.fromkeys(name for group in groups for name in group.grouped_layers):
+        cut = cuts.get(f"{name}.weight")
+        if cut is not None and 0 in cut.keep:
+            conv_groups[name] = layers[name]._groups * len(cut.keep[0]) // cut.shape[0]
+    return Surgery(cuts, conv_groups, _sizes(groups, kept))
+
+
+def _sizes(groups: Sequence[Group], kept: Sequence[np.ndarray]) -> dict[str, int]:
+    masks: dict[tuple[str, str], np.ndarray] = {}
+    for group, keep in zip(groups, kept):
+        for size in group.sizes:
+            _meet(masks, (size.layer, size.attribute), size.index, keep)
+    return {f"{layer}.{attribute}": int(mask.sum()) for (layer, attribute), mask in masks.items() if not mask.all()}
+
+
+def _meet(masks: dict[Any, np.ndarray], key: Any, index: np.ndarray, keep: np.ndarray) -> None:
+    mask = np.where(index < 0, True, keep[index])
+    masks[key] = masks[key] & mask if key in masks else mask
+
+
+def operate(model: paddle.nn.Layer, surgery: Surgery) -> list[tuple[Any, str, Any]]:
+    """Cut a model in place. Parameters keep their names and identity; their shapes shrink.
+
+    Returns:
+        What was there before, for :func:`undo`.
+    """
+    before: list[tuple[Any, str, Any]] = []
+    tensors = tensors_of(model)
+    for name, cut in surgery.cuts.items():
+        value = tensors[name].numpy()
+        before.append((tensors[name], "", value))
+        for axis, keep in cut.keep.items():
+            value = np.take(value, keep, axis=axis)
+        _replace(tensors[name], value)
+    layers = dict(model.named_sublayers(include_self=True))
+    for name, number in surgery.conv_groups.items():
+        _set(before, layers[name], "_groups", number)
+    for place, number in surgery.sizes.items():
+        name, _, attribute = place.rpartition(".")
+        root = attribute.partition("[")[0]
+        before.append((layers[name], root, getattr(layers[name], root)))
+        write_number(layers[name], attribute, number)
+    for name, layer in layers.items():
+        cut = surgery.cuts.get(f"{name}.weight")
+        if cut is not None:
+            _follow(before, layer, cut.kept_shape())
+    return before
+
+
+def undo(before: list[tuple[Any, str, Any]]) -> None:
+    """Put back what :func:`operate` changed."""
+    for thing, attribute, value in reversed(before):
+        if attribute:
+            setattr(thing, attribute, value)
+        else:
+            _replace(thing, value)
+
+
+def _follow(before: list[tuple[Any, str, Any]], layer: paddle.nn.Layer, shape: tuple[int, ...]) -> None:
+    """Keep the numbers that Paddle's layers print true; none of them changes what they compute."""
+    if isinstance(layer, paddle.nn.Conv2D):
+        _set(before, layer, "_out_channels", shape[0])
+        _set(before, layer, "_in_channels", shape[1] * layer._groups)
+    elif isinstance(layer, paddle.nn.Linear):
+        _set(before, layer, "in_features", shape[0])
+        _set(before, layer, "out_features", shape[1])
+    elif isinstance(layer, paddle.nn.layer.norm._BatchNormBase):
+        _set(before, layer, "_num_features", shape[0])
+
+
+def _set(before: list[tuple[Any, str, Any]], layer: paddle.nn.Layer, attribute: str, value: Any) -> None:
+    before.append((layer, attribute, getattr(layer, attribute, None)))
+    setattr(layer, attribute, value)
+
+
+def _replace(tensor: paddle.Tensor, value: np.ndarray) -> None:
+    """Give a parameter a value of another shape. Its object, name and optimizer settings stay."""
+    new = paddle.to_tensor(value, dtype=tensor.dtype, place=tensor.place)
+    tensor.get_tensor()._share_data_with(new.get_tensor())
+    if not tensor.stop_gradient:
+        tensor.clear_gradient(False)
