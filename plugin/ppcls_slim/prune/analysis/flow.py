@@ -87,7 +87,7 @@ class Code:
             return
         others = {name for (kind, name), sites in self.users.items() if kind == site[0] and sites - {site}}
         others -= self.banned.get(site[0], set())
-        others = {name for name in others if site not in self.tried[site[0], name]} or others
+        others = {name for name in others if site not in self.tried[site[0], name]}
         if others:
             self.banned.setdefault(site[0], set()).update(others)
             for key in [key for key in self.given_up if key[0] == site[0]]:
