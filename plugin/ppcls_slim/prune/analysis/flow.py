@@ -208,7 +208,7 @@ class Flow:
         A reading is given up when the program of a pruned model shows that it was wrong.
         """
         if not self.checking:
-            self.code.readings[self.site] = len(readings)
+            self.code.readings[self.site] = max(len(readings), self.code.readings.get(self.site, 1))
             self.readings[self.step] = readings[min(self.code.given_up.get(self.site, 0), len(readings) - 1)]
         return self.readings[self.step]
 
