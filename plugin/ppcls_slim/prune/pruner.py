@@ -200,7 +200,7 @@ def _decisions(
                 master=group.masters[0],
                 layers=tuple(layers_of(group, convolutions)),
                 units=group.units,
-                kept=tuple(int(i) for i in np.flatnonzero(keep)),
+                kept=tuple(np.flatnonzero(keep).tolist()),
                 ratio=round(allocation.ratio, 6),
                 note=note,
             )

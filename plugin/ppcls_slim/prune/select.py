@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Union
+
 import numpy as np
 
 from .criteria import Criterion
+
+# Positions of the filters of each unit: int [units, filters], or a list where the numbers differ.
+Positions = Union[np.ndarray, list[np.ndarray]]
 
 
 def count_to_prune(units: int, ratio: float, align: int = 1) -> int:
@@ -49,28 +54,29 @@ def units_to_prune(criterion: Criterion, weight: np.ndarray, unit_of: np.ndarray
     return np.sort(ids[chosen])
 
 
-def _by_unit(unit_of: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+def _by_unit(unit_of: np.ndarray) -> tuple[np.ndarray, Positions]:
     """Return the unit ids and, for each, the positions of its filters."""
     order = np.argsort(unit_of, kind="stable")
     order = order[unit_of[order] >= 0]
-    ids, starts = np.unique(unit_of[order], return_index=True)
+    ids, starts, sizes = np.unique(unit_of[order], return_index=True, return_counts=True)
+    if len(set(sizes.tolist())) == 1:
+        return ids, order.reshape(len(ids), -1)
     return ids, np.split(order, starts[1:])
 
 
-def _mean(values: np.ndarray, positions: list[np.ndarray]) -> np.ndarray:
-    sizes = {len(p) for p in positions}
-    if sizes == {1}:
-        return values[np.concatenate(positions)]
-    if len(sizes) == 1:
-        # One reduction over a matrix, as upstream: same order of additions, same rounding.
-        return values[np.stack(positions)].mean(axis=1)
-    return np.array([values[p].mean() for p in positions])
+def _mean(values: np.ndarray, positions: Positions) -> np.ndarray:
+    if not isinstance(positions, np.ndarray):
+        return np.array([values[p].mean() for p in positions])
+    if positions.shape[1] == 1:
+        return values[positions[:, 0]]
+    # One reduction over a matrix, as upstream: same order of additions, same rounding.
+    return values[positions].mean(axis=1)
 
 
 def _decide(
     criterion: Criterion,
     weight: np.ndarray,
-    positions: list[np.ndarray],
+    positions: Positions,
     scores: np.ndarray,
     margins: np.ndarray,
     count: int,
@@ -85,10 +91,11 @@ def _decide(
     missing = count - int(certain.sum())
     if missing == 0:
         return np.flatnonzero(certain)
-    rows = np.concatenate([positions[unit] for unit in open_units])
-    starts = np.cumsum([0, *(len(positions[unit]) for unit in open_units)])
-    slots = [np.arange(a, b) for a, b in zip(starts[:-1], starts[1:])]
-    exact = _mean(criterion.score(weight, rows), slots)
+    asked = np.concatenate([positions[unit] for unit in open_units])
+    values = np.full(len(weight), np.nan, dtype=weight.dtype)
+    values[asked] = criterion.score(weight, asked)
+    matrix = isinstance(positions, np.ndarray)
+    exact = _mean(values, positions[open_units] if matrix else [positions[unit] for unit in open_units])
     order = np.argsort(exact, kind="stable")
     if missing < len(order) and exact[order[missing - 1]] == exact[order[missing]]:
         return None

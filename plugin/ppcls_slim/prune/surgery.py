@@ -72,7 +72,7 @@ def make_cuts(
     for (param, axis), mask in masks.items():
         if not mask.all():
             cut = cuts.setdefault(param, Cut(tuple(int(n) for n in shapes[param]), {}))
-            cut.keep[axis] = tuple(int(i) for i in np.flatnonzero(mask))
+            cut.keep[axis] = tuple(np.flatnonzero(mask).tolist())
     return cuts
 
 
