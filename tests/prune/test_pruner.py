@@ -238,3 +238,41 @@ def test_no_branch_is_left_without_a_channel():
     prune(model, make_plan(model, PruneConfig(pruned_ratio=0.75, align=1), [3, 64, 64]))
     assert min(size for tensor in model.state_dict().values() for size in tensor.shape) > 0
     assert model(paddle.zeros([1, 3, 64, 64])).shape == [1, 1000]
+
+
+def test_convolutions_whose_output_leaves_the_model_are_kept_unless_asked():
+    def model():
+        return paddle.nn.Sequential(paddle.nn.Conv2D(3, 8, 3), paddle.nn.ReLU(), paddle.nn.Conv2D(8, 4, 3))
+
+    kept = make_plan(model(), PruneConfig(pruned_ratio=0.5, align=1), [3, 10, 10])
+    assert [d.layers for d in kept.decisions] == [("0",)]
+    assert kept.frozen == {"2": "an output of the model"}
+    cut = model()
+    prune(cut, make_plan(cut, PruneConfig(pruned_ratio=0.5, align=1, skip_leaves=False), [3, 10, 10]))
+    assert cut(paddle.zeros([1, 3, 10, 10])).shape == [1, 2, 6, 6]
+
+
+class Pointwise(paddle.nn.Layer):
+    """As in ConvNeXt: linear layers on ``[n, h, w, c]`` in the place of 1x1 convolutions."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = paddle.nn.Conv2D(3, 8, 3, padding=1)
+        self.up, self.down = paddle.nn.Linear(8, 16), paddle.nn.Linear(16, 8)
+        self.head = paddle.nn.Linear(8, 5)
+
+    def forward(self, x):
+        y = self.stem(x).transpose([0, 2, 3, 1])
+        y = self.down(paddle.nn.functional.gelu(self.up(y))).transpose([0, 3, 1, 2])
+        return self.head(y.mean([2, 3]))
+
+
+def test_linear_layers_that_are_pointwise_convolutions_are_scored_along_their_outputs():
+    paddle.seed(0)
+    model = Pointwise()
+    plan = make_plan(model, PruneConfig(name="l1_norm", pruned_ratio=0.5, align=1), [3, 8, 8])
+    decision = next(d for d in plan.decisions if d.master == "up.weight")
+    scores = np.abs(model.up.weight.numpy()).mean(axis=0)
+    assert decision.kept == tuple(np.sort(scores.argsort()[8:]).tolist())
+    prune(model, plan)
+    assert (model.up.weight.shape, model.down.weight.shape) == ([4, 8], [8, 4])

@@ -40,7 +40,7 @@ def layer_of(weight: str) -> str:
 
 def layers_of(group: Group, convolutions: Sequence[str]) -> list[str]:
     """Convolutions whose filters belong to the group, the first master in front."""
-    own = [layer_of(m.param) for m in group.members if m.axis == 0 and layer_of(m.param) in convolutions]
+    own = [layer_of(m.param) for m in group.members if m.produces and layer_of(m.param) in convolutions]
     return sorted(dict.fromkeys(own), key=lambda layer: layer != layer_of(group.masters[0]))
 
 
@@ -88,7 +88,7 @@ def counts(groups: Sequence[Group], allocations: Sequence[Allocation], align: in
 
 def unit_align(group: Group, align: int) -> int:
     """The alignment in units: a unit of several channels needs fewer of them for a multiple."""
-    per_unit = max(1, round(len(group.member(group.masters[0]).index) / group.units))
+    per_unit = max(1, round(len(group.filters(group.masters[0]).index) / group.units))
     return max(1, int(align // np.gcd(align, per_unit)))
 
 

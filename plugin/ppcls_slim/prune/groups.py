@@ -84,6 +84,20 @@ class Group:
                 return member
         raise KeyError((param, axis))
 
+    def filters(self, master: str) -> Member:
+        """Return the axis of a master along which its filters lie.
+
+        That is axis 0 of a convolution's ``[out_c, in_c, k_h, k_w]``, axis 1 of a transposed convolution's
+        ``[in_c, out_c, k_h, k_w]`` and of a linear layer's ``[in, out]``.
+
+        Raises:
+            KeyError: the parameter is no master of the group.
+        """
+        own = [member for member in self.members if member.param == master and member.produces]
+        if master not in self.masters or not own:
+            raise KeyError(master)
+        return own[0] if len(own) == 1 else min(own, key=lambda member: member.axis)
+
 
 @dataclass(frozen=True)
 class Grouping:

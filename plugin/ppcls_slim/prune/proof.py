@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import paddle
 
-from .analysis.flow import write_number
+from ..upstream.paddle_lines import paddle
 from .groups import Grouping, Member
+from .surgery import operate, plan_surgery
 from .trace import _flatten
 
 Removal = Sequence[Sequence[int]]
@@ -149,30 +149,11 @@ def silence(model: paddle.nn.Layer, grouping: Grouping, removal: Removal) -> Non
 
 def remove(model: paddle.nn.Layer, grouping: Grouping, removal: Removal) -> int:
     """Cut the removed units out of a model, and return how many filters that took."""
-    tensors = _tensors(model)
-    kept: dict[tuple[str, int], np.ndarray] = {}
-    for member, gone in _cuts(grouping, removal):
-        key = member.param, member.axis
-        kept[key] = kept.get(key, True) & ~gone
-    layers = dict(model.named_sublayers(include_self=True))
-    for name in dict.fromkeys(name for group in grouping.groups for name in group.grouped_layers):
-        mask = kept.get((f"{name}.weight", 0))
-        if mask is not None:
-            layers[name]._groups = round(layers[name]._groups * float(mask.mean()))
-    counted: dict[tuple[str, str], np.ndarray] = {}
-    for group, units in zip(grouping.groups, removal):
-        for size in group.sizes:
-            stays = ~np.isin(size.index, np.asarray(units, np.int64)) | (size.index < 0)
-            key = size.layer, size.attribute
-            counted[key] = counted.get(key, True) & stays
-    for (name, attribute), mask in counted.items():
-        write_number(layers[name], attribute, int(mask.sum()))
-    channels = 0
-    for (param, axis), mask in kept.items():
-        value = np.compress(mask, tensors[param].numpy(), axis)
-        _set(tensors[param], value)
-        channels += int((~mask).sum()) if axis == 0 and value.ndim == 4 else 0
-    return channels
+    kept = [~np.isin(np.arange(group.units), list(units)) for group, units in zip(grouping.groups, removal)]
+    surgery = plan_surgery(model, grouping.groups, kept)
+    operate(model, surgery)
+    filters = [cut for cut in surgery.cuts.values() if len(cut.shape) == 4 and 0 in cut.keep]
+    return sum(cut.shape[0] - len(cut.keep[0]) for cut in filters)
 
 
 def _cuts(grouping: Grouping, removal: Removal) -> list[tuple[Member, np.ndarray]]:

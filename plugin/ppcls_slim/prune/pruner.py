@@ -50,10 +50,13 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
     from .analysis import analyse
 
     shape = tuple(config.input_shape or input_shape)
-    grouping = analyse(model, shape, config.input_dtype)
+    grouping = analyse(model, shape, config.input_dtype, config.skip_leaves)
     if not grouping.groups:
         reasons = "; ".join(sorted(set(grouping.frozen.values()))[:3])
         raise SlimError(f"Slim.prune: no convolution of {type(model).__name__} can be pruned: {reasons}")
+    # Pointwise layers of some backbones are linear layers on [n, h, w, c]; they can be named like convolutions.
+    masters = (layer_of(master) for group in grouping.groups for master in group.masters)
+    convolutions = tuple(dict.fromkeys([*convolutions, *masters]))
     cost = measure(model, shape, config.input_dtype)
     return Analysis(grouping, convolutions, cost, shapes_of(model), shape)
 
@@ -167,10 +170,11 @@ def kept_units(
         if count:
             seen = np.zeros(group.units, dtype=bool)
             for master in group.masters:
-                weight = tensors[master].numpy()
+                filters = group.filters(master)
+                weight = np.moveaxis(tensors[master].numpy(), filters.axis, 0)
                 if not np.isfinite(weight).all():
                     raise SlimError(f"{master} has values that are not finite: prune from a sound checkpoint")
-                index = group.member(master).index
+                index = filters.index
                 own = np.where((index >= 0) & ~seen[index], index, -1)
                 units = len(np.unique(own[own >= 0]))
                 seen[own[own >= 0]] = True

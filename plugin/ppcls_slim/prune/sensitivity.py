@@ -87,8 +87,9 @@ def _pruned(model: paddle.nn.Layer, group: Group, ratio: float, criterion: crite
     master = group.masters[0]
     count = min(count_to_prune(group.units, ratio), group.units - 1)
     keep = np.ones(group.units, dtype=bool)
-    weight = model.state_dict()[master].numpy()
-    keep[units_to_prune(criterion, weight, group.member(master).index, count)] = False
+    filters = group.filters(master)
+    weight = np.moveaxis(model.state_dict()[master].numpy(), filters.axis, 0)
+    keep[units_to_prune(criterion, weight, filters.index, count)] = False
     before = operate(model, plan_surgery(model, [group], [keep]))
     try:
         yield

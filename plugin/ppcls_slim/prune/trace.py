@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import numpy as np
-import paddle
 
+from ..upstream.paddle_lines import paddle
 from .vocabulary import FROM_OLD, SPECS
 
 BATCH = 2

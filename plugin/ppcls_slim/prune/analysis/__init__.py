@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Optional
 
-import paddle
-
+from ...upstream.paddle_lines import paddle
 from ..groups import Grouping
 from ..trace import Program, record
 from . import (
@@ -22,7 +21,9 @@ ROUNDS = 20
 """How often a reading of the code may be given up; as often again without following attributes."""
 
 
-def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "float32") -> Grouping:
+def analyse(
+    model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "float32", skip_leaves: bool = True
+) -> Grouping:
     """Find the groups of channels that can be removed, and what cannot and why.
 
     The forward pass is recorded twice, as it runs in training and in evaluation, and labels of channels
@@ -34,6 +35,7 @@ def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
         model: any layer that takes one image; its weights are not read, and nothing in it is changed.
         input_shape: without the batch, for example ``[3, 224, 224]``.
         dtype: of the image.
+        skip_leaves: keep what leaves the model whole. False lets the channels of its outputs go too.
 
     Example:
         >>> import paddle
@@ -53,7 +55,8 @@ def analyse(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
         code.users.clear()
         for program in modes.values():
             flow.run(program, sites_of(program, code.types))
-            freeze_outputs(flow, program)
+            if skip_leaves:
+                freeze_outputs(flow, program)
         if not any(mode.get("merged") for mode in map(dict, modes)):
             merging.count_channels(model, flow)
         grouping = build(model, flow)

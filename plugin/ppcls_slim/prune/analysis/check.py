@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import paddle
 
+from ...upstream.paddle_lines import paddle
 from ..groups import Grouping
 from ..trace import Program, record
 from .flow import FAILURES, RULES, Contradiction, Flow, sites_of, unknown, write_number

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 import numpy as np
-import paddle
 
+from ...upstream.paddle_lines import paddle
 from ..trace import Operation, Program, Tensor
 from .labels import FIXED, Axis, Labels
 

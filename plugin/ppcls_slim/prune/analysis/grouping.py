@@ -7,8 +7,8 @@ from collections.abc import Collection
 from typing import Optional
 
 import numpy as np
-import paddle
 
+from ...upstream.paddle_lines import paddle
 from ..groups import Group, Grouping, Member, Size
 from .flow import Flow
 from .labels import FIXED

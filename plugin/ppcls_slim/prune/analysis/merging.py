@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import paddle
 
+from ...upstream.paddle_lines import paddle
 from .flow import Flow
 
 _MERGES = ("re_parameterize", "get_equivalent_kernel_bias")
