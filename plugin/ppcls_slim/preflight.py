@@ -73,13 +73,23 @@ def find_checkpoint(config: Any, mode: str) -> Optional[Checkpoint]:
     if not path:
         return None
     if str(path).startswith(("http://", "https://")):
-        from ppcls.utils.download import get_weights_path_from_url
-
-        path = get_weights_path_from_url(path)
+        path = _download(str(path), key)
     found = checkpoints.open_checkpoint(str(path), key)
     if resume and found.plan is None and (read_section(config) or SlimConfig()).prune is not None:
         raise SlimError(no_plan(found, "train"))
     return found
+
+
+def _download(address: str, key: str) -> str:
+    from ppcls.utils import logger
+    from ppcls.utils.download import get_weights_path_from_url
+
+    logger.init_logger()  # the download logs, and fails without
+    try:
+        return get_weights_path_from_url(address)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise SlimError(f"{key}: {address} cannot be downloaded ({reason}); give a file instead") from error
 
 
 def no_plan(found: Optional[Checkpoint], mode: str) -> str:
