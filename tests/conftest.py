@@ -127,5 +127,9 @@ def small(tmp_path, digits) -> Path:
 
 
 def output_stem(folder: Path, name: str) -> Path:
-    """Where a checkpoint lies: releases differ in a folder named after the model."""
-    return next(folder.rglob(f"{name}.pdparams")).with_suffix("")
+    """Where a checkpoint lies: releases differ in a folder named after the model.
+
+    Folders whose name starts with a dot hold saves that a stopped process did not finish.
+    """
+    found = (path for path in folder.rglob(f"{name}.pdparams") if not str(path.relative_to(folder)).startswith("."))
+    return next(found).with_suffix("")
