@@ -256,6 +256,9 @@ class SlimEngine(ppcls_engine.Engine):
         self._train_epoch(engine, epoch_id, print_batch_step)
         if self.quant is not None:
             flow.after_epoch(self.model, epoch_id, self.facts)
+            alphas = flow.alpha_line(self.facts)
+            if alphas is not None:
+                logger.info(f"ppcls_slim: epoch {epoch_id}, {alphas}")
 
     def _save(
         self, net: Any, optimizer: Any, metric_info: dict[str, Any], model_path: str, *args: Any, **kwargs: Any

@@ -154,7 +154,7 @@ def _share_averages(model: paddle.nn.Layer) -> None:
             tensor.set_value(tensor / paddle.distributed.get_world_size())
 
 
-def final_alphas(facts: Mapping[str, Any]) -> Optional[str]:
-    """One line on where alphas ended, or None without PACT."""
+def alpha_line(facts: Mapping[str, Any]) -> Optional[str]:
+    """One line on where alphas stand, or None without PACT; every layer's is in the sidecar file."""
     last = [values[-1][1] for values in (facts.get("alpha") or {}).values() if values]
     return f"PACT: {len(last)} alphas, {min(last):.4g} to {max(last):.4g}" if last else None
