@@ -41,3 +41,39 @@ def test_two_processes_prune_alike_train_and_evaluate(small, tmp_path):
     log = (tmp_path / "log/workerlog.0").read_text()
     assert done.returncode == 0, log[-3000:]
     assert "[Eval][Epoch 0][Avg]" in done.stdout + log
+
+
+def test_two_processes_quantize_alike_and_train(small, tmp_path):
+    """Both write their alphas and scales after the epoch; they are the same numbers."""
+    import yaml
+
+    config = yaml.safe_load(small.read_text())
+    config["Slim"] = {"quant": {"name": "pact", "calibration_batches": 1}}
+    config["Optimizer"]["lr"]["learning_rate"] = 0.001
+    config["Global"]["seed"] = None
+    small.write_text(yaml.safe_dump(config))
+    script = tmp_path / "train_and_tell.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'plugin')!r})\n"
+        "from ppcls_slim.quant import flow\n"
+        "import paddle, json\n"
+        "after = flow.after_epoch\n"
+        "def told(net, epoch, facts):\n"
+        "    after(net, epoch, facts)\n"
+        "    values = {k: v.numpy().tolist() for k, v in net._layers.state_dict().items()\n"
+        "              if 'alpha' in k or '_fake_quant_input' in k or '_ma_output' in k}\n"
+        "    json.dump(values, open(f'rank{paddle.distributed.get_rank()}.json', 'w'))\n"
+        "flow.after_epoch = told\n"
+        "from ppcls_slim.cli import main\n"
+        f"sys.exit(main(['train', '-c', {str(small)!r}]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log", str(script)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=500,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    logs = "".join(path.read_text() for path in sorted((tmp_path / "log").glob("workerlog.*")))
+    assert done.returncode == 0, logs[-3000:] + done.stderr[-3000:]
+    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    assert any("alpha" in name for name in first)
+    assert first == second

@@ -21,8 +21,10 @@ from typing import Any, Optional
 from . import __version__
 from .errors import SlimError
 from .prune.plan import Plan
+from .quant.record import QuantRecord
 from .upstream.find_ppcls import ppcls_version
 from .upstream.paddle_lines import paddle
+from .upstream.paddleslim_mends import paddleslim_version
 
 SIDECAR = ".slim.json"
 WEIGHTS = ".pdparams"
@@ -36,12 +38,14 @@ class Checkpoint:
     Attributes:
         stem: path without ``.pdparams``.
         plan: how the model was pruned; None for a dense checkpoint.
+        quant: how it was quantized; None for a float checkpoint.
         facts: the rest of the sidecar file: versions, accuracy of the dense model, and so on.
     """
 
     stem: Path
     plan: Optional[Plan]
     facts: dict[str, Any]
+    quant: Optional[QuantRecord] = None
 
     @property
     def weights(self) -> Path:
@@ -89,7 +93,8 @@ def open_checkpoint(path: str, key: str) -> Checkpoint:
             "or was replaced; restore both from one save"
         )
     plan = Plan.from_json(facts.pop("prune")) if facts.get("prune") else None
-    return Checkpoint(stem, plan, facts)
+    quant = QuantRecord.from_json(facts.pop("quant")) if facts.get("quant") else None
+    return Checkpoint(stem, plan, facts, quant)
 
 
 def read_weights(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -170,9 +175,12 @@ def finish_interrupted(folder: Path) -> None:
         shutil.rmtree(complete, ignore_errors=True)
 
 
-def sidecar(plan: Plan, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What lies beside the weights: who wrote it, the plan, and facts that later steps report."""
-    return {"written_by": versions(), **facts, "prune": plan.to_json()}
+def sidecar(plan: Optional[Plan], quant: Optional[QuantRecord], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What lies beside the weights: who wrote it, how it was compressed, and facts that later steps report."""
+    compressed = {"prune": plan, "quant": quant}
+    parts = {key: value.to_json() for key, value in compressed.items() if value is not None}
+    ours = {key: value for key, value in facts.items() if key not in ("written_by", "weights")}
+    return {"written_by": versions(), **ours, **parts}
 
 
 def versions() -> dict[str, str]:
@@ -181,6 +189,7 @@ def versions() -> dict[str, str]:
         "ppcls_slim": __version__,
         "paddle": paddle.__version__,
         "paddleclas": ppcls_version(),
+        "paddleslim": paddleslim_version(),
         "python": platform.python_version(),
     }
 

@@ -95,7 +95,7 @@ def _add_predict(commands: Any) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     engine = _engine(arguments, "train")
     engine.train()
-    if engine.slim.report is not None and engine.plan is not None:
+    if engine.slim.report is not None and (engine.plan or engine.quant):
         from .report.after_training import report_after_training
 
         report_after_training(engine)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from .errors import SlimError, did_you_mean
 from .prune import criteria
+from .quant.settings import PactConfig, QuantConfig
 
 
 class _Section(BaseModel):
@@ -136,6 +137,7 @@ class SlimConfig(_Section):
     """The ``Slim`` section."""
 
     prune: Optional[PruneConfig] = None
+    quant: Optional[QuantConfig] = None
     report: Optional[ReportConfig] = Field(
         None,
         description=(
@@ -163,12 +165,12 @@ def read_section(config: Mapping[str, Any]) -> Optional[SlimConfig]:
     if not section:
         return None
     if not isinstance(section, Mapping):
-        raise SlimError(f"Slim: expected a section with the key prune, found '{section}'")
+        raise SlimError(f"Slim: expected a section with the key prune or quant, found '{section}'")
     try:
         slim = SlimConfig.model_validate(_plain(section))
     except ValidationError as error:
         raise SlimError(_one_line(error)) from None
-    return slim if slim.prune or slim.report else None
+    return slim if slim.prune or slim.quant or slim.report else None
 
 
 def json_schema() -> dict[str, Any]:
@@ -206,8 +208,16 @@ def _one_line(error: ValidationError) -> str:
     return f"{where} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "prune": PruneConfig,
+    "quant": QuantConfig,
+    "pact": PactConfig,
+    "report": ReportConfig,
+}
+
+
 def _keys_at(path: list[str]) -> list[str]:
     model: type[BaseModel] = SlimConfig
     for part in path:
-        model = {"prune": PruneConfig, "report": ReportConfig}.get(part, model)
+        model = _SECTIONS.get(part, model)
     return list(model.model_fields)

@@ -24,6 +24,8 @@ from .preflight import check_data, check_device, explained, find_checkpoint, no_
 from .prune.plan import Plan
 from .prune.pruner import Analysis, make_plan, prune
 from .prune.sensitivity import sensitivities
+from .quant import flow
+from .quant.record import QuantRecord
 from .report.tables import plan_table
 from .upstream.paddle_lines import paddle
 from .upstream.ppcls_mends import add_names, copy_config, load_engine, replaced
@@ -55,12 +57,14 @@ class SlimEngine(ppcls_engine.Engine):
         self.original_config = copy_config(config)  # building consumes parts of the configuration
         self.slim: SlimConfig = read_section(config) or SlimConfig()
         self.plan: Optional[Plan] = None
+        self.quant: Optional[QuantRecord] = None
         self.facts: dict[str, Any] = {}
         self.saved: dict[str, Path] = {}  # prefix -> stem of the last checkpoint saved under it
         self._best: dict[str, Any] = {}
         check_device(config)
         check_data(config, mode)
         self.checkpoint = find_checkpoint(config, mode)
+        flow.check(config, self.slim, self.checkpoint, mode)
         self._base_seed = _base_seed(config)
         _log_quietly()
         # Optimizer states are saved under generated names (conv2d_0.w_0_velocity_0). Counting from zero for
@@ -93,16 +97,51 @@ class SlimEngine(ppcls_engine.Engine):
     # ---- building ------------------------------------------------------------------------------
 
     def _build_model(self, config: Any, mode: str = "train") -> paddle.nn.Layer:
-        """Build the dense model, then follow the checkpoint's plan or make one."""
+        """Build the dense model, then follow what the checkpoint says about it or decide anew."""
         followed = self.checkpoint.plan if self.checkpoint else None
-        model = build_dense(config, mode, fetch_pretrained=followed is None)
+        quantized = self.checkpoint.quant if self.checkpoint else None
+        model = build_dense(config, mode, fetch_pretrained=followed is None and quantized is None)
         if followed is not None:
             self._follow(followed, model)
-        elif self.slim.prune is not None:
+        elif self.slim.prune is not None and quantized is None:
             self._prune(model, mode)
-        else:
+        elif self.slim.quant is None and quantized is None:
             logger.info("ppcls_slim: no Slim section and no plan in the checkpoint: the model stays dense")
+        if quantized is not None:
+            self._follow_quantized(quantized, model)
+        elif self.slim.quant is not None:
+            self._quantize(model)
         return model
+
+    def _follow_quantized(self, record: QuantRecord, model: paddle.nn.Layer) -> None:
+        assert self.checkpoint is not None
+        try:
+            flow.rebuild(model, record)
+        except SlimError as error:
+            raise SlimError(f"{self.checkpoint.weights}: {error}") from None
+        self.quant, self.facts = record, dict(self.checkpoint.facts)
+        logger.info(f"ppcls_slim: {record.summary()}, as {self.checkpoint.weights} was")
+
+    def _quantize(self, model: paddle.nn.Layer) -> None:
+        """Load the float weights (they do not fit the names of a quantized model) and quantize."""
+        assert self.slim.quant is not None
+        if self.checkpoint is not None and self.checkpoint.plan is not None:
+            self._load_exactly(model)
+        elif self.checkpoint is not None and self.plan is None:
+            self._load_dense(model)
+        if self.slim.report is not None and self._can_evaluate() and "top1_dense" not in self.facts:
+            self.facts["top1_dense"] = self._top1(model)
+        run = (lambda b: model(b[0], b[1])) if getattr(self, "is_rec", False) else (lambda b: model(b[0]))
+        self.quant = flow.quantize(model, self.slim.quant, self.train_dataloader, run)
+        logger.info(f"ppcls_slim: {self.quant.summary()}")
+        for name, reason in self.quant.floats.items():
+            logger.info(f"ppcls_slim:   {name} stays float: {reason}")
+        if "top1_dense" in self.facts:
+            self.facts["top1_calibrated"] = self._top1(model)
+            logger.info(
+                f"ppcls_slim: top-1 {100 * self.facts['top1_dense']:.2f} % dense, "
+                f"{100 * self.facts['top1_calibrated']:.2f} % quantized, before training"
+            )
 
     def _follow(self, plan: Plan, model: paddle.nn.Layer) -> None:
         assert self.checkpoint is not None
@@ -170,8 +209,15 @@ class SlimEngine(ppcls_engine.Engine):
         """Load weights without a plan as PaddleClas does: what does not fit (another head) is skipped."""
         assert self.checkpoint is not None
         weights = checkpoints.read_weights(self.checkpoint)
+        flow.refuse_quantized(weights, self.checkpoint.weights)
         model.set_state_dict(weights)
         logger.info(f"ppcls_slim: dense weights from {self.checkpoint.weights}")
+
+    def _load_exactly(self, model: paddle.nn.Layer) -> None:
+        assert self.checkpoint is not None
+        weights = checkpoints.read_weights(self.checkpoint)
+        checkpoints.load_exactly(model, weights, self.checkpoint.weights)
+        logger.info(f"ppcls_slim: weights from {self.checkpoint.weights}")
 
     def _load_pretrained(self, models: Any, path: str, *args: Any, **kwargs: Any) -> None:
         """Stand in for ``load_dygraph_pretrain([model, loss], path)`` in ``Engine.__init__``."""
@@ -179,11 +225,13 @@ class SlimEngine(ppcls_engine.Engine):
         if self.checkpoint is None:
             return
         weights = checkpoints.read_weights(self.checkpoint)
-        if self.plan is None:
+        decided_here = self.quant is not None and self.checkpoint.quant is None
+        if decided_here:
+            pass  # the weights were loaded before the model was quantized
+        elif self.plan is None and self.quant is None:
             self._load_dense(model)
-        elif self.checkpoint.plan is not None:
-            checkpoints.load_exactly(model, weights, self.checkpoint.weights)
-            logger.info(f"ppcls_slim: weights from {self.checkpoint.weights}")
+        elif self.checkpoint.plan is not None or self.checkpoint.quant is not None:
+            self._load_exactly(model)
         if loss is not None and loss.parameters():
             loss.set_state_dict(weights)
 
@@ -206,6 +254,11 @@ class SlimEngine(ppcls_engine.Engine):
         if hasattr(sampler, "set_epoch"):
             sampler.set_epoch(epoch_id - 1)
         self._train_epoch(engine, epoch_id, print_batch_step)
+        if self.quant is not None:
+            flow.after_epoch(self.model, epoch_id, self.facts)
+            alphas = flow.alpha_line(self.facts)
+            if alphas is not None:
+                logger.info(f"ppcls_slim: epoch {epoch_id}, {alphas}")
 
     def _save(
         self, net: Any, optimizer: Any, metric_info: dict[str, Any], model_path: str, *args: Any, **kwargs: Any
@@ -228,7 +281,7 @@ class SlimEngine(ppcls_engine.Engine):
             self.saved[prefix] = checkpoints.stem_of(str(model_path / weights.relative_to(folder)))
 
         model_path = Path(model_path)
-        sidecar = checkpoints.sidecar(self.plan, facts) if self.plan is not None else None
+        sidecar = checkpoints.sidecar(self.plan, self.quant, facts) if self.plan or self.quant else None
         checkpoints.save(model_path, prefix, write, sidecar)
         logger.info(f"Already save model in {self.saved[prefix]}")
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
 from ..errors import SlimError
 from ..upstream.paddle_lines import gpu_available, paddle
+from ..upstream.paddle_quant import quiet_passes
 
 NAME = "inference"
 
@@ -48,6 +50,12 @@ def files_of(folder: Path) -> tuple[Path, Path]:
     return program, parameters
 
 
+def is_quantized(folder: Path) -> bool:
+    """Whether the sidecar file of an exported model says that it is quantized."""
+    sidecar = folder / f"{NAME}.slim.json"
+    return sidecar.is_file() and bool(json.loads(sidecar.read_text(encoding="utf-8")).get("quant"))
+
+
 class Predictor:
     """An exported model, ready to run.
 
@@ -55,12 +63,21 @@ class Predictor:
         folder: what :func:`save` wrote into.
         device: ``cpu`` (oneDNN) or ``gpu``.
         threads: CPU threads.
+        int8: run in int8; None: if the sidecar file beside the model says that it is quantized.
+        onednn: False computes as the program is written, slowly.
 
     Raises:
         SlimError: see :func:`files_of`; or there is no GPU.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", threads: int = 1):
+    def __init__(
+        self,
+        folder: Path,
+        device: str = "cpu",
+        threads: int = 1,
+        int8: Optional[bool] = None,
+        onednn: bool = True,
+    ):
         program, parameters = files_of(folder)
         config = paddle.inference.Config(str(program), str(parameters))
         if device == "gpu":
@@ -69,12 +86,16 @@ class Predictor:
             config.enable_use_gpu(256, 0)
         else:
             config.disable_gpu()
-            config.enable_mkldnn()
-            config.set_mkldnn_cache_capacity(10)
+            if onednn:
+                config.enable_mkldnn()
+                config.set_mkldnn_cache_capacity(10)
+                if is_quantized(folder) if int8 is None else int8:
+                    config.enable_mkldnn_int8()
             config.set_cpu_math_library_num_threads(threads)
         config.disable_glog_info()
         config.switch_ir_optim(True)
-        self._predictor = paddle.inference.create_predictor(config)
+        with quiet_passes():
+            self._predictor = paddle.inference.create_predictor(config)
         self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
         self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
 

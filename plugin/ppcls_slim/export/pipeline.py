@@ -16,9 +16,10 @@ from .. import checkpoint as checkpoints
 from ..config import ReportConfig
 from ..report.tables import comparison_table, summary
 from ..upstream.paddle_lines import paddle
-from . import inference, verify
+from . import inference, int8, verify
 from .inference_yml import write_inference_yml
 
+INT8 = "int8"
 Row = tuple[str, Optional[float], Optional[float], str]
 
 
@@ -36,12 +37,14 @@ def export_checked(engine: Any) -> list[Row]:
     target.parent.mkdir(parents=True, exist_ok=True)
     writing = Path(tempfile.mkdtemp(prefix=f".{target.name}.writing-", dir=target.parent))
     try:
+        if engine.quant is not None:
+            return _export_int8(engine, writing, target)
         agreement = _write(engine, writing)
         logger.info(f"ppcls_slim: exported model against trained model: {agreement.line()}")
         verify.check(agreement)
         write_inference_yml(config, writing)
         if engine.plan is not None:
-            facts = {**checkpoints.sidecar(engine.plan, engine.facts), "verified": vars(agreement)}
+            facts = {**checkpoints.sidecar(engine.plan, None, engine.facts), "verified": vars(agreement)}
             text = json.dumps(facts, indent=1)
             (writing / f"{inference.NAME}{checkpoints.SIDECAR}").write_text(text, encoding="utf-8")
         _move(writing, target)
@@ -49,6 +52,20 @@ def export_checked(engine: Any) -> list[Row]:
         shutil.rmtree(writing, ignore_errors=True)
     logger.info(f"ppcls_slim: exported to {target}")
     return _compare(engine, target) if engine.plan is not None else []
+
+
+def _export_int8(engine: Any, writing: Path, target: Path) -> list[Row]:
+    from ..engine import ppcls_engine
+
+    images, source = verify.samples(engine.config, ppcls_engine.build_dataloader, create_operators)
+    int8.write_int8(engine, export_model, images, writing)
+    verified = int8.check_decisions(engine, writing, images, source)
+    write_inference_yml(engine.config, writing)
+    sidecar = writing / f"{inference.NAME}{checkpoints.SIDECAR}"
+    sidecar.write_text(int8.sidecar_text(engine, verified), encoding="utf-8")
+    _move(writing, target)
+    logger.info(f"ppcls_slim: exported to {target}; {int8.HOW_TO_RUN} beside it says how to run it fast")
+    return _compare(engine, target, verified)
 
 
 def export_model(engine: Any, model: paddle.nn.Layer) -> paddle.nn.Layer:
@@ -93,7 +110,7 @@ def _move(writing: Path, target: Path) -> None:
         file.replace(target / file.name)
 
 
-def _compare(engine: Any, target: Path) -> list[Row]:
+def _compare(engine: Any, target: Path, verified: Optional[dict[str, Any]] = None) -> list[Row]:
     """Export the dense model with untrained weights and put both side by side."""
     from ..engine import build_dense
 
@@ -110,17 +127,36 @@ def _compare(engine: Any, target: Path) -> list[Row]:
             _latency_row(both, shape, batch, report.latency_runs, _device(engine)) for batch in report.batch_sizes
         ]
         sizes = [(path / f"{inference.NAME}.pdiparams").stat().st_size for path in folders]
-    rows: list[Row] = [
-        ("FLOPs (multiply-accumulates)", plan.flops["dense"], plan.flops["pruned"], ""),
-        ("parameters", plan.parameters["dense"], plan.parameters["pruned"], ""),
-        ("file of weights", sizes[0], sizes[1], "B"),
-        *timed,
-    ]
+    rows: list[Row] = [("file of weights", sizes[0], sizes[1], "B"), *timed]
+    if plan is not None:
+        rows[:0] = [
+            ("FLOPs (multiply-accumulates)", plan.flops["dense"], plan.flops["pruned"], ""),
+            ("parameters", plan.parameters["dense"], plan.parameters["pruned"], ""),
+        ]
+    if verified is not None:
+        return _show_int8(engine, rows, verified)
     if "metric" in engine.facts and engine.facts.get("top1_dense") is not None:
         rows.insert(0, ("top-1", 100 * engine.facts["top1_dense"], 100 * engine.facts["metric"], "%"))
     for line in [*comparison_table("pruned", rows).splitlines(), summary(plan)]:
         logger.info(line)
     return rows
+
+
+def _show_int8(engine: Any, rows: list[Row], verified: dict[str, Any]) -> list[Row]:
+    """The table FP32 against int8."""
+    runs, dense = verified["runs"], engine.facts.get("top1_dense")
+    percent = {name: None if run["top1"] is None else 100 * run["top1"] for name, run in runs.items()}
+    before = None if dense is None else 100 * dense
+    same = 100 * runs["exported, int8"]["same_as_fake_quant"]
+    shown: list[Row] = [
+        ("top-1, fake-quant", before, percent["fake-quant"], "%"),
+        ("top-1, real int8", before, percent["exported, int8"], "%"),
+        (f"equal decisions of {verified['samples']}, fake-quant and int8", None, same, "%"),
+        *rows,
+    ]
+    for line in comparison_table(INT8, shown, "FP32").splitlines():
+        logger.info(line)
+    return shown
 
 
 def _latency_row(both: list[inference.Predictor], shape: list[int], batch: int, times: int, device: str) -> Row:

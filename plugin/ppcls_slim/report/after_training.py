@@ -28,7 +28,13 @@ def report_after_training(engine: Any) -> None:
     config = copy_config(engine.original_config)
     config["Global"].update(pretrained_model=str(stem), checkpoints=None)
     exporter = SlimEngine(config, "export")
-    rows = [row for row in exporter.export() if row[0] != "top-1"]
+    exported = exporter.export()
+    if engine.quant is not None:
+        print(comparison_table("int8", exported, "FP32"))
+        folder = exporter.config["Global"]["save_inference_dir"]
+        print(f"FP32 is the model before compression, int8 is {stem} exported to {folder}")
+        return
+    rows = [row for row in exported if row[0] != "top-1"]
     loader = evaluation_loader(engine.original_config, ppcls_engine.build_dataloader)
     if loader is not None and "top1_dense" in engine.facts:
         folder = Path(config["Global"]["save_inference_dir"])

@@ -45,14 +45,17 @@ def _row(decision: Decision) -> list[str]:
     return [first, str(decision.units), str(kept), share, together, decision.note]
 
 
-def comparison_table(title: str, rows: Sequence[tuple[str, Optional[float], Optional[float], str]]) -> str:
+def comparison_table(
+    title: str, rows: Sequence[tuple[str, Optional[float], Optional[float], str]], before: str = "dense"
+) -> str:
     """Dense against compressed.
 
     Args:
         title: heading of the column of the compressed model.
         rows: (what, dense, compressed, unit); None where a figure is not known.
+        before: heading of the column of the model that it came from.
     """
-    table = PrettyTable(["", "dense", title, "ratio"])
+    table = PrettyTable(["", before, title, "ratio"])
     table.align = "r"
     table.align[""] = "l"
     for what, dense, compressed, unit in rows:

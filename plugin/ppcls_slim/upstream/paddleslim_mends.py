@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,14 @@ def load_paddleslim() -> types.ModuleType:
             f"PaddleSlim cannot be imported ({error}): install it with pip install --no-deps paddleslim==2.6.0"
         ) from error
     return paddleslim
+
+
+def paddleslim_version() -> str:
+    """Version of the installed PaddleSlim, or ``none``."""
+    try:
+        return importlib.metadata.version("paddleslim")
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 @contextmanager

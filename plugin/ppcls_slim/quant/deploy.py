@@ -1,0 +1,83 @@
+"""From a trained quantized model to int8 files: a fresh model without PACT, its scales final."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import SlimError
+from ..upstream.paddle_lines import paddle
+from ..upstream.paddle_quant import load_qat, not_taken_for_int8, save_quantized
+from . import qat
+from .pact import Pact
+from .record import QuantRecord
+
+
+def transfer(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: QuantRecord) -> None:
+    """Give a model built with ``for_export`` what the trained one has learned.
+
+    PACT is not exported: a scale above its alpha is lowered to it, so that clipping at the scale clips no later
+    than training did. A one-sided alpha becomes the scale. What preprocesses weights is applied to them.
+
+    Raises:
+        SlimError: the two are not the same model.
+    """
+    state = trained.state_dict()
+    have = fresh.state_dict()
+    pairs = [(qat.quantized_layers(m, record)) for m in (trained, fresh)]
+    own: set[int] = set()
+    for name, (target, _) in pairs[1].items():
+        source = pairs[0][name][0]
+        alpha = _alpha(source)
+        if alpha is not None and hasattr(target._fake_quant_input, "_scale"):
+            scale = alpha
+            if hasattr(source._fake_quant_input, "_scale"):
+                scale = min(alpha, source._fake_quant_input._scale.item())
+            quantizer = target._fake_quant_input
+            quantizer._scale.set_value(paddle.full([1], scale, quantizer._scale.dtype))
+            own |= {id(p) for p in (quantizer._scale, quantizer._state, quantizer._accum)}
+        weight = source.weight
+        if source._weight_preprocess is not None:
+            with paddle.no_grad():
+                weight = source._weight_preprocess(weight)
+        target.weight.set_value(weight)
+        own.add(id(target.weight))
+    for key, tensor in have.items():
+        if id(tensor) in own:
+            continue
+        if key not in state:
+            raise SlimError(f"the model built for export has {key}, which the trained one has not")
+        tensor.set_value(state[key])
+    not_taken_for_int8(fresh, {id(layer.weight) for layer, _ in pairs[1].values()})
+
+
+def _alpha(layer: Any) -> Any:
+    for part in (layer._act_preprocess, layer._fake_quant_input):
+        if isinstance(part, Pact):
+            return part.alpha.item()
+    return None
+
+
+def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape: list[int], path: Path) -> None:
+    """Write ``path.pdmodel`` and ``path.pdiparams``.
+
+    Args:
+        model: wrapped for export, quantized with ``for_export``; cannot be deep-copied afterwards.
+        record: how it was quantized.
+        images: a few inputs ``[n, C, H, W]``; one forward pass makes the stored weight scales those of the
+            weights as they are (training leaves the scales of before the last step).
+        shape: ``[C, H, W]``.
+        path: without suffix.
+
+    Raises:
+        SlimError: int8 cannot express what was trained.
+    """
+    reason = record.settings.int8_refused
+    if reason:
+        raise SlimError(f"{reason}: such a model can be trained and evaluated, not exported to int8")
+    with paddle.no_grad():
+        model(paddle.to_tensor(images[:2]))
+    spec = paddle.static.InputSpec(shape=[None, *shape], dtype="float32", name="x")
+    save_quantized(load_qat(qat.paddleslim_options(record.settings)), model, path, spec)

@@ -1,0 +1,227 @@
+"""``Slim.quant`` mapped to PaddleSlim's dygraph QAT (2.6.0), which is Paddle's ``ImperativeQuantAware``.
+
+A quantized layer computes ``conv(fake_quant(preprocess(x)), fake_quant(preprocess(weight)))``. What is put
+into a model is decided once, by :func:`decide`; :func:`apply` builds it, in training and from a checkpoint alike.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from ..errors import SlimError
+from ..prune.patterns import expand
+from ..upstream.paddle_lines import paddle
+from ..upstream.paddle_quant import load_qat, quant_layers
+from .calibrate import Range
+from .pact import Pact, PactQuantizer
+from .record import QuantRecord
+from .settings import QuantConfig
+
+PLAIN, TWO_SIDED, ONE_SIDED = "plain", "two_sided", "one_sided"
+
+
+def candidates(model: paddle.nn.Layer, settings: QuantConfig) -> dict[str, paddle.nn.Layer]:
+    """Layers of the types that are to be quantized, by name."""
+    types = tuple(getattr(paddle.nn, name) for name in settings.quantizable_layer_type)
+    return {name: layer for name, layer in model.named_sublayers() if isinstance(layer, types)}
+
+
+def decide(
+    model: paddle.nn.Layer, settings: QuantConfig, ranges: Mapping[str, Range], fused: Mapping[str, str]
+) -> QuantRecord:
+    """Say which layers are quantized, and how.
+
+    Args:
+        model: float.
+        settings: the section.
+        ranges: from calibration; empty without it.
+        fused: what was folded, for the record.
+
+    Raises:
+        SlimError: a skip pattern matches nothing, or nothing is left to quantize.
+    """
+    names = list(candidates(model, settings))
+    wanted = ", ".join(settings.quantizable_layer_type)
+    if not names:
+        raise SlimError(f"Slim.quant: the model has no layer of the types {wanted}: nothing would be quantized")
+    floats = {
+        name: f"Slim.quant.skip: {pattern}"
+        for name, pattern in expand(settings.skip, names, "Slim.quant.skip", f"layer of {wanted}").items()
+    }
+    if settings.calibration_batches:
+        floats.update({name: "never run" for name in names if name not in ranges and name not in floats})
+    layers = {name: _form(settings, ranges.get(name)) for name in names if name not in floats}
+    if not layers:
+        raise SlimError(
+            f"Slim.quant: every one of the {len(names)} layers of {wanted} is skipped or never run: nothing would be "
+            "quantized; shorten Slim.quant.skip, or remove the section"
+        )
+    return QuantRecord(settings, layers, floats, dict(fused))
+
+
+def _form(settings: QuantConfig, seen: Optional[Range]) -> str:
+    if not settings.uses_pact:
+        return PLAIN
+    return ONE_SIDED if settings.one_sided and seen is not None and seen.low >= 0 else TWO_SIDED
+
+
+def apply(
+    model: paddle.nn.Layer,
+    record: QuantRecord,
+    ranges: Optional[Mapping[str, Range]] = None,
+    for_export: bool = False,
+) -> None:
+    """Quantize a float model in place.
+
+    Args:
+        model: float, converted and folded.
+        record: what to quantize.
+        ranges: what scales and alpha start from.
+        for_export: leave PACT out; its alpha is then part of the scale (see :mod:`.deploy`).
+
+    Raises:
+        SlimError: the record belongs to another model, or a class of the user's cannot be used.
+    """
+    found = candidates(model, record.settings)
+    missing = [name for name in record.layers if name not in found]
+    if missing:
+        raise SlimError(f"quantized layers that the model of Arch does not have: {', '.join(missing[:3])}")
+    for name, layer in found.items():
+        layer.skip_quant = name not in record.layers
+    order = [name for name in found if name in record.layers]
+    quantizer = _paddleslim(record, order, found, ranges or {}, for_export)
+    quantizer.quantize(model)
+    if ranges:
+        _start_from(model, record, ranges)
+
+
+def _paddleslim(
+    record: QuantRecord,
+    order: list[str],
+    layers: Mapping[str, paddle.nn.Layer],
+    ranges: Mapping[str, Range],
+    for_export: bool,
+) -> Any:
+    """PaddleSlim's quantizer with our layers in its four hooks."""
+    settings = record.settings
+
+    def act_preprocess(name: str) -> Optional[paddle.nn.Layer]:
+        return _pact(Pact, name, _start(settings, ranges.get(name))) if record.layers[name] == TWO_SIDED else None
+
+    def weight_preprocess(name: str) -> paddle.nn.Layer:
+        largest = layers[name].weight.abs().max().item()
+        return _pact(Pact, f"{name} (weight)", max(largest, 1e-6) if settings.pact.alpha == "auto" else None)
+
+    def act_quantize(name: str) -> paddle.nn.Layer:
+        if record.layers[name] == ONE_SIDED:
+            return _pact(PactQuantizer, name, _start(settings, ranges.get(name)), bits=settings.activation_bits)
+        return quant_layers().FakeQuantMovingAverageAbsMax(
+            name=layers[name].full_name(), moving_rate=settings.moving_rate, quant_bits=settings.activation_bits
+        )
+
+    def _pact(kind: type[Pact], name: str, start: Optional[float], **more: Any) -> Pact:
+        options = settings.pact
+        alpha = start if start is not None else 1.0 if options.alpha == "auto" else options.alpha
+        return kind(name, alpha=alpha, learning_rate=options.learning_rate, weight_decay=options.weight_decay, **more)
+
+    hooks: dict[str, Any] = {key: _user_class(settings, key) for key in ("weight_quantize", "act_quantize")}
+    if for_export:
+        hooks["act_preprocess"] = _user_class(settings, "act_preprocess")
+    else:
+        for key in ("act_preprocess", "weight_preprocess"):
+            hooks[key] = _user_class(settings, key)
+        if settings.uses_pact:
+            hooks["act_preprocess"] = _in_turn(order, act_preprocess)
+        if settings.weight_preprocess_type:
+            hooks["weight_preprocess"] = _in_turn(order, weight_preprocess)
+        if settings.one_sided:
+            hooks["act_quantize"] = _in_turn(order, act_quantize)
+    return load_qat(paddleslim_options(settings), **hooks)
+
+
+def _start(settings: QuantConfig, seen: Optional[Range]) -> Optional[float]:
+    return seen.input_scale if seen is not None and settings.pact.alpha == "auto" else None
+
+
+def paddleslim_options(settings: QuantConfig) -> dict[str, Any]:
+    """The dictionary for ``paddleslim.dygraph.quant.QAT``: a new one every time, never a module's.
+
+    PACT and folding are done here: PaddleSlim starts alpha at 100 with 1000 times the learning rate, and Paddle's
+    ``fuse_conv_bn`` (2.6.2, 3.3.1) folds a copy of the model, which it drops.
+    """
+    keys = (
+        "weight_quantize_type",
+        "activation_quantize_type",
+        "weight_bits",
+        "activation_bits",
+        "dtype",
+        "window_size",
+        "moving_rate",
+        "onnx_format",
+    )
+    options = {key: getattr(settings, key) for key in keys}
+    options["quantizable_layer_type"] = list(settings.quantizable_layer_type)
+    return options
+
+
+def _in_turn(order: list[str], make: Callable[[str], Optional[paddle.nn.Layer]]) -> type:
+    """A "class" for a hook, which Paddle calls without arguments for one layer after the other.
+
+    This is the only way for a hook to know which layer it is made for.
+    """
+    names = iter(order)
+
+    class InTurn(paddle.nn.Layer):
+        def __new__(cls) -> Any:
+            return make(next(names))
+
+    return InTurn
+
+
+def _user_class(settings: QuantConfig, key: str) -> Optional[type]:
+    path = getattr(settings, key)
+    if path is None:
+        return None
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise SlimError(f"Slim.quant.{key}: {path} cannot be imported ({error})") from None
+    if not (isinstance(found, type) and issubclass(found, paddle.nn.Layer)):
+        raise SlimError(f"Slim.quant.{key}: {path} is no paddle.nn.Layer class")
+    return found
+
+
+def quantized_layers(model: paddle.nn.Layer, record: QuantRecord) -> dict[str, tuple[paddle.nn.Layer, Any]]:
+    """Layer -> its quantized form, and what watches its output (None if nothing does)."""
+    found = {}
+    for name in record.layers:
+        layer: Any = model
+        for part in name.split("."):
+            layer = layer[int(part)] if part.isdigit() and not hasattr(layer, part) else getattr(layer, part)
+        found[name] = (layer._layer, layer._ma_output_scale) if hasattr(layer, "_ma_output_scale") else (layer, None)
+    return found
+
+
+def _start_from(model: paddle.nn.Layer, record: QuantRecord, ranges: Mapping[str, Range]) -> None:
+    """Set the moving averages to what calibration saw."""
+    for name, (layer, output) in quantized_layers(model, record).items():
+        if name not in ranges:
+            continue
+        if hasattr(layer._fake_quant_input, "_accum"):
+            alpha = layer._act_preprocess.alpha.item() if isinstance(layer._act_preprocess, Pact) else float("inf")
+            _set_average(layer._fake_quant_input, min(ranges[name].input_scale, alpha))
+        if output is not None:
+            _set_average(output, ranges[name].output_scale)
+
+
+def _set_average(layer: Any, value: float) -> None:
+    for parameter, number in ((layer._scale, value), (layer._accum, value), (layer._state, 1.0)):
+        parameter.set_value(paddle.full([1], number, parameter.dtype))
+
+
+def pact_layers(model: paddle.nn.Layer) -> dict[str, Pact]:
+    """Name of the served layer -> its PACT."""
+    return {layer.where: layer for layer in model.sublayers() if isinstance(layer, Pact)}

@@ -1,0 +1,175 @@
+"""``Slim.quant``: PaddleSlim's documented QAT options, PACT's, and what the plugin adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Optional, Union
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+LAYER_TYPES = ("Conv2D", "Linear", "Conv2DTranspose")
+WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
+ACTIVATION_TYPES = ("moving_average_abs_max",)
+# In PaddleSlim's table, and refused by the assertions of paddle.quantization (2.6.2 and 3.3.1).
+NOT_RUN = ("range_abs_max", "moving_average_abs_max", "abs_max")
+BACKEND_BITS = 8
+
+
+class PactConfig(BaseModel):
+    """``Slim.quant.pact``: how activations are clipped."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    form: Literal["two_sided", "one_sided"] = Field(
+        "two_sided",
+        description=(
+            "two_sided: PaddleSlim's clip to [-alpha, alpha] before the fake quantizer. one_sided: the paper's clip "
+            "to [0, alpha], quantized to unsigned bits; layers whose calibration inputs are negative stay two_sided."
+        ),
+    )
+    alpha: Union[Literal["auto"], float] = Field(
+        "auto",
+        description="Initial alpha of every layer; auto: the mean largest magnitude of the calibration batches.",
+    )
+    learning_rate: float = Field(1.0, ge=0.0, description="Multiplier of the learning rate for alpha.")
+    weight_decay: Optional[float] = Field(
+        None, ge=0.0, description="L2 coefficient for alpha; the optimizer's if absent (as in the paper)."
+    )
+
+    @field_validator("alpha")
+    @classmethod
+    def _positive(cls, value: Union[str, float]) -> Union[str, float]:
+        if isinstance(value, float) and not 0 < value < float("inf"):
+            raise ValueError(f"{value} is no clipping level; give a positive number, or auto")
+        return value
+
+
+class QuantConfig(BaseModel):
+    """``Slim.quant``: PaddleSlim's dygraph ``QAT`` and its options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["pact", "qat"] = Field(
+        "pact", description="pact: QAT with PACT on the activations. qat: without a preprocess unless one is set."
+    )
+    weight_preprocess_type: Optional[Literal["PACT"]] = Field(None, description="PACT clips the weights too.")
+    activation_preprocess_type: Optional[Literal["PACT"]] = Field(
+        None, description="PACT or null; PACT where name is pact and the key is absent."
+    )
+    weight_quantize_type: str = Field(
+        "channel_wise_abs_max", description=f"How weights are scaled: {' or '.join(WEIGHT_TYPES)}."
+    )
+    activation_quantize_type: str = Field(
+        "moving_average_abs_max", description=f"How activations are scaled: {ACTIVATION_TYPES[0]}."
+    )
+    weight_bits: int = Field(8, ge=2, le=16, description="Bits of weights; int8 export needs 8.")
+    activation_bits: int = Field(8, ge=2, le=16, description="Bits of activations; int8 export needs 8.")
+    dtype: Literal["int8"] = Field("int8", description="Type after quantization; PaddleSlim knows int8 only.")
+    window_size: int = Field(10000, ge=1, description="Window of range_abs_max, which Paddle's QAT does not run.")
+    moving_rate: float = Field(0.9, ge=0.0, lt=1.0, description="Decay of the moving average of activation scales.")
+    quantizable_layer_type: list[str] = Field(
+        default_factory=lambda: ["Conv2D", "Linear"], min_length=1, description=f"Of {', '.join(LAYER_TYPES)}."
+    )
+    fuse_conv_bn: bool = Field(False, description="Fold batch normalization into the convolutions before quantizing.")
+    onnx_format: bool = Field(
+        True, description="Export with int8 weights (a quarter of the file); false stores floats on the int8 grid."
+    )
+    weight_preprocess: Optional[str] = Field(None, description="Import path of a layer class of your own.")
+    act_preprocess: Optional[str] = Field(None, description="Import path of a layer class of your own.")
+    weight_quantize: Optional[str] = Field(None, description="Import path of a layer class of your own.")
+    act_quantize: Optional[str] = Field(None, description="Import path of a layer class of your own.")
+    pact: PactConfig = Field(default_factory=PactConfig, description="Options of PACT.")
+    skip: list[str] = Field(
+        default_factory=list, description="Names or patterns of layers that stay float (the paper: first and last)."
+    )
+    calibration_batches: int = Field(
+        8, ge=0, description="Training batches that scales and alpha start from, before the first step."
+    )
+    verify_samples: int = Field(1000, ge=1, description="Evaluation samples that an export is checked on.")
+    verify_threshold: float = Field(
+        0.02,
+        ge=0.0,
+        le=1.0,
+        description="Warn when int8 loses more top-1 than this share, or parts on more decisions.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pact_means_pact(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        value = dict(value)
+        if isinstance(value.get("name"), str):
+            value["name"] = value["name"].lower()
+        if value.get("name", "pact") == "pact" and value.get("act_preprocess") is None:
+            value.setdefault("activation_preprocess_type", "PACT")
+        return value
+
+    @field_validator("weight_quantize_type")
+    @classmethod
+    def _weights(cls, value: str) -> str:
+        return _of(value, WEIGHT_TYPES)
+
+    @field_validator("activation_quantize_type")
+    @classmethod
+    def _activations(cls, value: str) -> str:
+        return _of(value, ACTIVATION_TYPES)
+
+    @field_validator("quantizable_layer_type")
+    @classmethod
+    def _layers(cls, value: list[str]) -> list[str]:
+        for one in value:
+            if one not in LAYER_TYPES:
+                raise ValueError(
+                    f"'{one}' is no layer type that can be quantized; there are {', '.join(LAYER_TYPES)}"
+                )
+        return value
+
+    @field_validator("weight_preprocess", "act_preprocess", "weight_quantize", "act_quantize")
+    @classmethod
+    def _path(cls, value: Optional[str]) -> Optional[str]:
+        if value is not None and "." not in value.strip("."):
+            raise ValueError(f"'{value}' is no import path; write it as package.module.Class")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> QuantConfig:
+        if self.activation_preprocess_type and self.act_preprocess:
+            raise ValueError("act_preprocess replaces PACT: set activation_preprocess_type to null beside it")
+        if self.weight_preprocess_type and self.weight_preprocess:
+            raise ValueError("weight_preprocess replaces PACT: set weight_preprocess_type to null beside it")
+        if self.uses_pact and self.pact.alpha == "auto" and self.calibration_batches == 0:
+            raise ValueError("pact.alpha is auto and needs data: set calibration_batches to 1 or more, or a number")
+        if self.one_sided and self.act_quantize:
+            raise ValueError("act_quantize and pact.form: one_sided both quantize activations: remove one")
+        if self.one_sided and self.calibration_batches == 0:
+            raise ValueError("pact.form: one_sided needs calibration_batches, to know which inputs are rectified")
+        return self
+
+    @property
+    def uses_pact(self) -> bool:
+        """Whether activations go through PACT."""
+        return self.activation_preprocess_type == "PACT"
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether that is the paper's form."""
+        return self.uses_pact and self.pact.form == "one_sided"
+
+    @property
+    def int8_refused(self) -> Optional[str]:
+        """Why what is trained this way cannot be exported to int8, or None."""
+        for key in ("weight_bits", "activation_bits"):
+            if getattr(self, key) != BACKEND_BITS:
+                return f"Slim.quant.{key} is {getattr(self, key)}, and oneDNN and TensorRT run 8 bits only"
+        for key in ("weight_quantize", "act_quantize"):
+            if getattr(self, key):
+                return f"Slim.quant.{key} is a quantizer of your own, which the exported operators cannot express"
+        return None
+
+
+def _of(value: str, known: tuple[str, ...]) -> str:
+    if value in known:
+        return value
+    reason = "is in PaddleSlim's table, but Paddle's QAT does not run it here" if value in NOT_RUN else "is no type"
+    raise ValueError(f"'{value}' {reason}; use {' or '.join(known)}")
