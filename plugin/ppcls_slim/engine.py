@@ -224,7 +224,6 @@ class SlimEngine(ppcls_engine.Engine):
         model, loss = models if isinstance(models, list) else (models, None)
         if self.checkpoint is None:
             return
-        weights = checkpoints.read_weights(self.checkpoint)
         decided_here = self.quant is not None and self.checkpoint.quant is None
         if decided_here:
             pass  # the weights were loaded before the model was quantized
@@ -233,7 +232,7 @@ class SlimEngine(ppcls_engine.Engine):
         elif self.checkpoint.plan is not None or self.checkpoint.quant is not None:
             self._load_exactly(model)
         if loss is not None and loss.parameters():
-            loss.set_state_dict(weights)
+            loss.set_state_dict(checkpoints.read_weights(self.checkpoint))
 
     # ---- training ------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from .modes import evaluating
 from .upstream.paddle_lines import paddle
 
 
@@ -17,14 +18,8 @@ def top1(model: paddle.nn.Layer, loader: Iterable[Any]) -> float:
         model: returns logits ``[n, classes]``, or a list or dictionary that holds them.
         loader: gives ``(images [n, C, H, W], labels [n] or [n, 1])``.
     """
-    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
-    model.eval()
-    try:
-        with paddle.no_grad():
-            return top1_of(lambda images: logits_of(model(paddle.to_tensor(images))).numpy(), loader)
-    finally:
-        for layer, training in modes:
-            layer.training = training
+    with evaluating(model):
+        return top1_of(lambda images: logits_of(model(paddle.to_tensor(images))).numpy(), loader)
 
 
 def top1_of(run: Callable[[Any], np.ndarray], loader: Iterable[Any], limit: Optional[int] = None) -> float:

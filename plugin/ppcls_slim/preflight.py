@@ -9,10 +9,9 @@ from typing import Any, Optional
 from . import checkpoint as checkpoints
 from .checkpoint import Checkpoint
 from .config import SlimConfig, read_section
+from .data import ON_DEMAND
 from .errors import SlimError
 from .upstream.paddle_lines import gpu_available, paddle
-
-ON_DEMAND = {"DigitsDataset"}  # data sets that write their files when they are first used
 
 
 def check_device(config: Any) -> None:

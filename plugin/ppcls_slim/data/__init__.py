@@ -1,1 +1,3 @@
 """Data sets that ``DataLoader.*.dataset.name`` accepts through the plugin."""
+
+ON_DEMAND = {"DigitsDataset"}  # those that write their files when they are first used

@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from ..data import ON_DEMAND
 from ..errors import SlimError
 
 # float32 sums in another order (oneDNN fuses and blocks): a few units of 1e-6 on softmax outputs.
@@ -101,7 +102,7 @@ def evaluation_loader(config: Any, build_dataloader: Callable[..., Any]) -> Any:
         return None
     part = whole[mode]
     paths = [part["dataset"].get(key) for key in ("image_root", "cls_label_path")]
-    if part["dataset"].get("name") != "DigitsDataset" and any(p and not Path(p).exists() for p in paths):
+    if part["dataset"].get("name") not in ON_DEMAND and any(p and not Path(p).exists() for p in paths):
         return None
     part["loader"]["num_workers"] = 0
     return build_dataloader(whole, mode, "cpu" if config["Global"]["device"] == "cpu" else config["Global"]["device"])

@@ -11,7 +11,7 @@ import numpy as np
 from ..config import PruneConfig
 from ..errors import SlimError
 from .cost import Cost
-from .groups import Group, Grouping
+from .groups import Group, Grouping, layer_of
 from .patterns import expand
 from .select import count_to_prune
 from .surgery import make_cuts
@@ -31,11 +31,6 @@ class Allocation:
 
     ratio: float
     note: str = ""
-
-
-def layer_of(weight: str) -> str:
-    """``conv1.weight`` -> ``conv1``."""
-    return weight.rsplit(".", 1)[0]
 
 
 def layers_of(group: Group, convolutions: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Optional
 
 import numpy as np
 
+from ..modes import evaluating
 from ..upstream.paddle_lines import paddle
 
 _COUNTED = (paddle.nn.Conv2D, paddle.nn.Conv2DTranspose, paddle.nn.Linear)
@@ -66,14 +67,8 @@ def measure(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
 
 def run_once(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "float32") -> None:
     """Run the model on one input of zeros in evaluation mode and leave its mode as it was."""
-    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
-    model.eval()
-    try:
-        with paddle.no_grad():
-            model(paddle.zeros([1, *input_shape], dtype=dtype))
-    finally:
-        for layer, training in modes:
-            layer.training = training
+    with evaluating(model):
+        model(paddle.zeros([1, *input_shape], dtype=dtype))
 
 
 def _counter(positions: dict[str, int], weight: str):

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 
+def layer_of(weight: str) -> str:
+    """``conv1.weight`` -> ``conv1``."""
+    return weight.rsplit(".", 1)[0]
+
+
 @dataclass(frozen=True)
 class Member:
     """One axis of one parameter (or buffer) that shrinks when units of a group are removed.

@@ -12,9 +12,9 @@ from ..config import PruneConfig
 from ..errors import SlimError
 from ..upstream.paddle_lines import paddle
 from . import criteria
-from .allocate import Allocation, Sensitivity, allocate, counts, layer_of, layers_of, unit_align
+from .allocate import Allocation, Sensitivity, allocate, counts, layers_of, unit_align
 from .cost import Cost, measure, run_once
-from .groups import Group, Grouping
+from .groups import Group, Grouping, layer_of
 from .plan import Decision, Plan, apply_plan
 from .select import units_to_prune
 from .surgery import Cut, plan_surgery, shapes_of

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import SlimError
 from ..upstream.paddle_lines import paddle
 from . import criteria
-from .groups import Group
+from .groups import Group, layer_of
 from .select import count_to_prune, units_to_prune
 from .surgery import operate, plan_surgery, undo
 
@@ -43,7 +43,7 @@ def sensitivities(
         SlimError: the file cannot be read, or knows none of the model's layers.
     """
     table = read(path, model) if path.exists() else {}
-    masters = [group.masters[0].rsplit(".", 1)[0] for group in analysis.grouping.groups]
+    masters = [layer_of(group.masters[0]) for group in analysis.grouping.groups]
     if path.suffix == ".json" or not table:
         compute(table, path, model, analysis, criteria.get(criterion), evaluate, log)
     known = {layer: table[layer] for layer in masters if layer in table}
@@ -67,13 +67,13 @@ def compute(
         (group, ratio)
         for group in groups
         for ratio in RATIOS
-        if ratio not in table.get(group.masters[0].rsplit(".", 1)[0], {})
+        if ratio not in table.get(layer_of(group.masters[0]), {})
     ]
     if not todo:
         return
     baseline = evaluate()
     for step, (group, ratio) in enumerate(todo, 1):
-        layer = group.masters[0].rsplit(".", 1)[0]
+        layer = layer_of(group.masters[0])
         with _pruned(model, group, ratio, criterion):
             loss = (baseline - evaluate()) / (baseline + 1e-3)
         table.setdefault(layer, {})[ratio] = round(float(loss), 6)
@@ -107,7 +107,7 @@ def read(path: Path, model: paddle.nn.Layer) -> Table:
         raw = path.read_bytes()
         data = json.loads(raw) if raw[:1] in b"{" else _PaddleSlimStatus(io.BytesIO(raw)).load()
         found: Mapping[str, Any] = data if isinstance(data, dict) else data.sensitivies
-        layers = {p.name: name.rsplit(".", 1)[0] for name, p in model.named_parameters()}
+        layers = {p.name: layer_of(name) for name, p in model.named_parameters()}
         return {
             layers.get(name, name): {float(ratio): float(loss) for ratio, loss in losses.items()}
             for name, losses in found.items()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..modes import evaluating
 from ..upstream.paddle_lines import paddle
 from .fuse import NORMS
 
@@ -56,21 +57,17 @@ def observe(
     """
     ranges: dict[str, Range] = {}
     hooks = [layer.register_forward_post_hook(_note(ranges, name)) for name, layer in layers.items()]
-    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
-    model.eval()
     norms = [layer for layer in model.sublayers() if isinstance(layer, NORMS)]
     kept = [(tensor, tensor.numpy()) for layer in norms for tensor in (layer._mean, layer._variance)]
-    for layer in norms:
-        layer.training = True
     try:
-        with paddle.no_grad():
+        with evaluating(model):
+            for layer in norms:
+                layer.training = True
             for number, batch in enumerate(batches if count else ()):
                 run(batch)
                 if number + 1 >= count:
                     break
     finally:
-        for layer, training in modes:
-            layer.training = training
         for tensor, value in kept:
             tensor.set_value(value)
         for hook in hooks:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import SlimError
+from ..modes import evaluating
 from ..upstream.paddle_lines import paddle
 
 NORMS = (paddle.nn.BatchNorm2D, paddle.nn.BatchNorm, paddle.nn.SyncBatchNorm)
@@ -46,14 +47,10 @@ def find_pairs(model: paddle.nn.Layer, run: Callable[[], Any]) -> dict[str, str]
             hooks.append(layer.register_forward_post_hook(after(name)))
         elif isinstance(layer, NORMS):
             hooks.append(layer.register_forward_pre_hook(before(name)))
-    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
-    model.eval()
     try:
-        with paddle.no_grad():
+        with evaluating(model):
             run()
     finally:
-        for layer, training in modes:
-            layer.training = training
         for hook in hooks:
             hook.remove()
     convolutions, norms = ([pair[i] for pair in pairs] for i in (0, 1))
