@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppcls_slim.errors import SlimError
-from ppcls_slim.quant.pact import Pact, PactQuantizer, one_sided, two_sided
+from ppcls_slim.quant.pact import Pact, PactQuantizer, one_sided, rectified, two_sided
 from ppcls_slim.reference import pact as reference
 from ppcls_slim.upstream.paddle_lines import paddle
 
@@ -41,6 +41,12 @@ def test_two_sided_is_paddleslims_clip(x, upstream):
     np.testing.assert_array_equal(output, reference.paddleslim_clip(x, ALPHA))
     np.testing.assert_array_equal(to_x, expected_x)
     np.testing.assert_allclose(to_alpha, [expected_alpha], rtol=1e-13)
+
+
+def test_rectified_is_two_sided_where_nothing_is_below_minus_alpha(x, upstream):
+    above = np.maximum(x, -ALPHA)
+    for ours, expected in zip(gradients(rectified, above, upstream), gradients(two_sided, above, upstream)):
+        np.testing.assert_array_equal(ours, expected)
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])

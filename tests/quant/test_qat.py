@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from ppcls_slim.arch.cifar_resnet import BACKBONES
+from ppcls_slim.export.inference import Predictor
 from ppcls_slim.quant import calibrate, deploy, flow, fuse, qat
 from ppcls_slim.quant.settings import QuantConfig
 from ppcls_slim.upstream.paddle_lines import paddle
+from ppcls_slim.upstream.paddleslim_mends import old_programs
 
 pytestmark = pytest.mark.paddle26
 
@@ -30,6 +32,15 @@ def model(images):
 def quantized(model, images, **keys):
     settings = QuantConfig(calibration_batches=1, **keys)
     return flow.quantize(model, settings, [(images,)], lambda batch: model(batch[0]))
+
+
+def built_for_export(model, record):
+    fresh = BACKBONES["CifarResNet8"](class_num=10)
+    flow.rebuild(fresh, record, for_export=True)
+    model.eval()
+    fresh.eval()
+    deploy.transfer(model, fresh, record)
+    return fresh
 
 
 def test_folding_changes_nothing_but_rounding(model, images):
@@ -59,14 +70,43 @@ def test_one_sided_only_where_inputs_are_rectified(model, images):
 @pytest.mark.parametrize("keys", [{}, {"fuse_conv_bn": True}, {"weight_preprocess_type": "PACT"}, {"name": "qat"}])
 def test_the_model_built_for_export_computes_what_the_trained_one_does(model, images, keys):
     record = quantized(model, images, **keys)
-    fresh = BACKBONES["CifarResNet8"](class_num=10)
-    flow.rebuild(fresh, record, for_export=True)
-    model.eval()
-    fresh.eval()
-    deploy.transfer(model, fresh, record)
+    fresh = built_for_export(model, record)
     assert not qat.pact_layers(fresh)
     expected = model(images).numpy()
     np.testing.assert_allclose(fresh(images).numpy(), expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_pact_costs_half_where_inputs_are_rectified(model, images):
+    record = quantized(model, images)
+    assert record.layers["conv1"] == "two_sided"
+    assert record.layers["layer1.0.conv2"] == "rectified"
+
+
+@pytest.mark.parametrize("onnx_format", [True, False])
+def test_the_files_run_plainly_compute_what_training_simulated(model, images, tmp_path, onnx_format):
+    record = quantized(model, images, onnx_format=onnx_format)
+    fresh = built_for_export(model, record)
+    expected = model(images).numpy()
+    deploy.save(fresh, record, images.numpy(), [3, 32, 32], tmp_path / "inference")
+    plain = Predictor(tmp_path, onednn=False)(images.numpy())
+    # Rounding ties of the int8 grid; PaddleSlim's observers behind the convolutions make it ten times this.
+    assert np.abs(plain - expected).mean() < 0.005 * np.abs(expected).max()
+
+
+def test_residual_sums_are_given_scales(model, images, tmp_path):
+    record = quantized(model, images)
+    deploy.save(built_for_export(model, record), record, images.numpy(), [3, 32, 32], tmp_path / "inference")
+    paddle.enable_static()
+    with old_programs(), paddle.static.scope_guard(paddle.static.Scope()):
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        program = paddle.static.load_inference_model(str(tmp_path / "inference"), executor)[0]
+        ops = program.global_block().ops
+        noted = [(op.type, op.attr("out_threshold")) for op in ops if op.has_attr("out_threshold")]
+    paddle.disable_static()
+    # The three sums of a ResNet-8: what the second normalization gives, and the last activation. (The shortcut and
+    # the other sums are inputs of convolutions, or come from one that is no layer.)
+    assert {"batch_norm", "relu"} <= {kind for kind, _ in noted}
+    assert all(value > 0 for _, value in noted)
 
 
 def test_an_alpha_that_starts_from_a_number(model, images):

@@ -1,4 +1,4 @@
-"""Calibration: what the float model's layers see and give, before anything is quantized."""
+"""Calibration: what the float model's layers see, before anything is quantized."""
 
 from __future__ import annotations
 
@@ -18,22 +18,15 @@ class Range:
     Attributes:
         low: smallest value of its input.
         inputs: largest magnitude of the input, batch by batch.
-        outputs: the same of the output.
     """
 
     low: float = 0.0
     inputs: list[float] = field(default_factory=list)
-    outputs: list[float] = field(default_factory=list)
 
     @property
     def input_scale(self) -> float:
         """Mean over the batches, which is what a moving average of them goes to."""
         return max(sum(self.inputs) / len(self.inputs), 1e-6)
-
-    @property
-    def output_scale(self) -> float:
-        """The same of the output."""
-        return max(sum(self.outputs) / len(self.outputs), 1e-6)
 
 
 def observe(
@@ -81,6 +74,5 @@ def _note(ranges: dict[str, Range], name: str) -> Callable[..., None]:
         low, high = inputs[0].min().item(), inputs[0].max().item()
         seen.low = min(seen.low, low)
         seen.inputs.append(max(-low, high))
-        seen.outputs.append(output.abs().max().item())
 
     return hook

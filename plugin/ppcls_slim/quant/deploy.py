@@ -9,10 +9,12 @@ import numpy as np
 
 from ..errors import SlimError
 from ..upstream.paddle_lines import paddle
-from ..upstream.paddle_quant import load_qat, not_taken_for_int8, save_quantized
+from ..upstream.paddle_quant import load_qat, not_taken_for_int8, note_residual_scales, save_quantized
 from . import qat
 from .pact import Pact
 from .record import QuantRecord
+
+BATCH = 8  # images at a time where ranges are read off the exported model
 
 
 def transfer(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: QuantRecord) -> None:
@@ -26,10 +28,10 @@ def transfer(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: QuantReco
     """
     state = trained.state_dict()
     have = fresh.state_dict()
-    pairs = [(qat.quantized_layers(m, record)) for m in (trained, fresh)]
+    sources, targets = (qat.quantized_layers(model, record) for model in (trained, fresh))
     own: set[int] = set()
-    for name, (target, _) in pairs[1].items():
-        source = pairs[0][name][0]
+    for name, target in targets.items():
+        source = sources[name]
         alpha = _alpha(source)
         if alpha is not None and hasattr(target._fake_quant_input, "_scale"):
             scale = alpha
@@ -50,7 +52,7 @@ def transfer(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: QuantReco
         if key not in state:
             raise SlimError(f"the model built for export has {key}, which the trained one has not")
         tensor.set_value(state[key])
-    not_taken_for_int8(fresh, {id(layer.weight) for layer, _ in pairs[1].values()})
+    not_taken_for_int8(fresh, {id(layer.weight) for layer in targets.values()})
 
 
 def _alpha(layer: Any) -> Any:
@@ -66,8 +68,9 @@ def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape:
     Args:
         model: wrapped for export, quantized with ``for_export``; cannot be deep-copied afterwards.
         record: how it was quantized.
-        images: a few inputs ``[n, C, H, W]``; one forward pass makes the stored weight scales those of the
-            weights as they are (training leaves the scales of before the last step).
+        images: inputs ``[n, C, H, W]``. One forward pass makes the stored weight scales those of the weights as
+            they are (training leaves the scales of before the last step), and the ranges of residual sums are
+            read off them.
         shape: ``[C, H, W]``.
         path: without suffix.
 
@@ -81,3 +84,4 @@ def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape:
         model(paddle.to_tensor(images[:2]))
     spec = paddle.static.InputSpec(shape=[None, *shape], dtype="float32", name="x")
     save_quantized(load_qat(qat.paddleslim_options(record.settings)), model, path, spec)
+    note_residual_scales(path, [images[start : start + BATCH] for start in range(0, len(images), BATCH)])

@@ -13,13 +13,13 @@ from typing import Any, Optional
 from ..errors import SlimError
 from ..prune.patterns import expand
 from ..upstream.paddle_lines import paddle
-from ..upstream.paddle_quant import load_qat, quant_layers
+from ..upstream.paddle_quant import load_qat, quant_layers, quantize_inputs
 from .calibrate import Range
-from .pact import Pact, PactQuantizer
+from .pact import Pact, PactQuantizer, RectifiedPact
 from .record import QuantRecord
 from .settings import QuantConfig
 
-PLAIN, TWO_SIDED, ONE_SIDED = "plain", "two_sided", "one_sided"
+PLAIN, TWO_SIDED, RECTIFIED, ONE_SIDED = "plain", "two_sided", "rectified", "one_sided"
 
 
 def candidates(model: paddle.nn.Layer, settings: QuantConfig) -> dict[str, paddle.nn.Layer]:
@@ -64,7 +64,9 @@ def decide(
 def _form(settings: QuantConfig, seen: Optional[Range]) -> str:
     if not settings.uses_pact:
         return PLAIN
-    return ONE_SIDED if settings.one_sided and seen is not None and seen.low >= 0 else TWO_SIDED
+    if seen is None or seen.low < 0:
+        return TWO_SIDED
+    return ONE_SIDED if settings.one_sided else RECTIFIED
 
 
 def apply(
@@ -92,7 +94,7 @@ def apply(
         layer.skip_quant = name not in record.layers
     order = [name for name in found if name in record.layers]
     quantizer = _paddleslim(record, order, found, ranges or {}, for_export)
-    quantizer.quantize(model)
+    quantize_inputs(quantizer, model)
     if ranges:
         _start_from(model, record, ranges)
 
@@ -108,7 +110,8 @@ def _paddleslim(
     settings = record.settings
 
     def act_preprocess(name: str) -> Optional[paddle.nn.Layer]:
-        return _pact(Pact, name, _start(settings, ranges.get(name))) if record.layers[name] == TWO_SIDED else None
+        kind = {TWO_SIDED: Pact, RECTIFIED: RectifiedPact}.get(record.layers[name])
+        return kind and _pact(kind, name, _start(settings, ranges.get(name)))
 
     def weight_preprocess(name: str) -> paddle.nn.Layer:
         largest = layers[name].weight.abs().max().item()
@@ -194,27 +197,24 @@ def _user_class(settings: QuantConfig, key: str) -> Optional[type]:
     return found
 
 
-def quantized_layers(model: paddle.nn.Layer, record: QuantRecord) -> dict[str, tuple[paddle.nn.Layer, Any]]:
-    """Layer -> its quantized form, and what watches its output (None if nothing does)."""
-    found = {}
-    for name in record.layers:
-        layer: Any = model
-        for part in name.split("."):
-            layer = layer[int(part)] if part.isdigit() and not hasattr(layer, part) else getattr(layer, part)
-        found[name] = (layer._layer, layer._ma_output_scale) if hasattr(layer, "_ma_output_scale") else (layer, None)
-    return found
+def quantized_layers(model: paddle.nn.Layer, record: QuantRecord) -> dict[str, Any]:
+    """Layer -> its quantized form, in the order of the record."""
+    return {name: _at(model, name) for name in record.layers}
+
+
+def _at(model: paddle.nn.Layer, name: str) -> Any:
+    layer: Any = model
+    for part in name.split("."):
+        layer = layer[int(part)] if part.isdigit() and not hasattr(layer, part) else getattr(layer, part)
+    return layer
 
 
 def _start_from(model: paddle.nn.Layer, record: QuantRecord, ranges: Mapping[str, Range]) -> None:
     """Set the moving averages to what calibration saw."""
-    for name, (layer, output) in quantized_layers(model, record).items():
-        if name not in ranges:
-            continue
-        if hasattr(layer._fake_quant_input, "_accum"):
+    for name, layer in quantized_layers(model, record).items():
+        if name in ranges and hasattr(layer._fake_quant_input, "_accum"):
             alpha = layer._act_preprocess.alpha.item() if isinstance(layer._act_preprocess, Pact) else float("inf")
             _set_average(layer._fake_quant_input, min(ranges[name].input_scale, alpha))
-        if output is not None:
-            _set_average(output, ranges[name].output_scale)
 
 
 def _set_average(layer: Any, value: float) -> None:

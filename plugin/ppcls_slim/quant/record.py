@@ -16,7 +16,8 @@ class QuantRecord:
 
     Attributes:
         settings: the section that it was quantized with.
-        layers: layer -> how its input is quantized: ``plain``, ``two_sided`` or ``one_sided``.
+        layers: layer -> how its input is quantized: ``plain``, or the form of PACT: ``two_sided``, ``rectified`` (the
+            same, for inputs that are not negative) or ``one_sided``.
         floats: layer of a quantizable type that stays float -> why.
         fused: convolution -> the batch normalization that was folded into it.
     """
@@ -48,7 +49,7 @@ class QuantRecord:
     def summary(self) -> str:
         """One line for the log."""
         settings = self.settings
-        forms = [f"{n} {form}" for form in ("one_sided", "two_sided") if (n := self.count(form))]
+        forms = [f"{n} {form}" for form in ("one_sided", "two_sided", "rectified") if (n := self.count(form))]
         pact = f", PACT {' and '.join(forms)}" if forms else ""
         return (
             f"{len(self.layers)} layers quantized, weights {settings.weight_bits} bits "

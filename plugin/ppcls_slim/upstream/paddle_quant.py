@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ import numpy as np
 from .paddle_lines import paddle
 from .paddleslim_mends import load_paddleslim, old_programs
 from .ppcls_mends import replaced
+
+ACTIVATIONS = ("relu", "relu6", "hard_swish", "swish", "leaky_relu", "gelu")
 
 
 def quant_layers() -> Any:
@@ -40,6 +42,16 @@ def load_qat(options: dict[str, Any], **hooks: Any) -> Any:
     return QAT(config=options, **hooks).imperative_qat
 
 
+def quantize_inputs(quantizer: Any, model: paddle.nn.Layer) -> None:
+    """``quantizer.quantize(model)`` without the observers that it puts behind every quantized layer.
+
+    Exported with ``onnx_format`` they become quantizers between convolution and batch normalization (2.6.2, 3.3.1),
+    which training never had: run as written, the model then decides otherwise than the trained one, TensorRT cannot
+    fold the normalization, and a training step takes a tenth longer. oneDNN folds first and never sees them.
+    """
+    quantizer._quantize_inputs.apply(model)
+
+
 def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any) -> None:
     """``save_quantized_model`` that leaves nothing behind: no variables, no static mode.
 
@@ -57,6 +69,58 @@ def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any
             quantizer.save_quantized_model(model, str(path), input_spec=[spec])
     finally:
         paddle.disable_static()
+
+
+def note_residual_scales(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
+    """Write the scales into an exported model that keep residual additions in int8.
+
+    ``cpu_quantize_pass`` (2.6.2, 3.3.1) runs a convolution with an addition fused into it in float32 unless it knows
+    the scales of the added feature map and of the result; the quantizers of training stand before convolutions only,
+    so a projection shortcut and the last sum have none. An ``out_threshold`` attribute, from which the pass also
+    reads scales, changes nothing for whoever does not look at it: run plainly, the model computes what it did.
+
+    Args:
+        path: of :func:`save_quantized`; written in place.
+        batches: inputs ``[n, C, H, W]``; a scale is the mean over them of the largest magnitude.
+
+    Returns:
+        The feature maps that were given a scale.
+    """
+    was_dynamic = paddle.in_dynamic_mode()
+    paddle.enable_static()
+    try:
+        with paddle.static.scope_guard(paddle.static.Scope()), old_programs():
+            executor = paddle.static.Executor(paddle.CPUPlace())
+            program, feeds, fetches = paddle.static.load_inference_model(str(path), executor)
+            block = program.global_block()
+            names = _without_scale(block)
+            largest = np.zeros(len(names))
+            for images in batches if names else ():
+                maps = executor.run(program, feed={feeds[0]: images}, fetch_list=names)
+                largest += [float(np.abs(one).max()) / len(batches) for one in maps]
+            for name, value in zip(names, largest):
+                next(op for op in block.ops if name in op.output_arg_names)._set_attr("out_threshold", float(value))
+            inputs = [block.var(name) for name in feeds]
+            paddle.static.save_inference_model(str(path), inputs, fetches, executor, program=program, clip_extra=True)
+    finally:
+        if was_dynamic:
+            paddle.disable_static()
+    return names
+
+
+def _without_scale(block: Any) -> list[str]:
+    """What additions of two feature maps add and give, activated, as far as nothing quantizes it."""
+    known = {op.input("X")[0] for op in block.ops if op.type.startswith(("quantize_linear", "fake_quantize"))}
+    names: list[str] = []
+    for op in block.ops:
+        if op.type != "elementwise_add":
+            continue
+        terms, result = [op.input("X")[0], op.input("Y")[0]], op.output("Out")[0]
+        if any(block.var(name).persistable or len(block.var(name).shape) != 4 for name in terms):
+            continue
+        users = [user for user in block.ops if result in user.input_arg_names]
+        names += terms + [user.output("Out")[0] for user in users if user.type in ACTIVATIONS]
+    return [name for name in dict.fromkeys(names) if name not in known]
 
 
 def _naive(value: np.ndarray) -> Any:
