@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     _add_config(plan)
     plan.add_argument("--json", type=Path, metavar="FILE", help="also write the plan there ('-' for the screen)")
     _add_predict(commands)
+    _add_coverage(commands)
     schema = commands.add_parser("schema", help="write the JSON Schema of the Slim section, for editors")
     schema.add_argument("file", nargs="?", default="-", help="file to write ('-' for the screen)")
     return top
@@ -90,6 +91,37 @@ def _add_predict(commands: Any) -> None:
     predict.add_argument("--batch-size", type=int, default=1, help="images at a time (default 1)")
     predict.add_argument("--topk", type=int, help="classes to name (default: as exported)")
     predict.add_argument("--json", type=Path, metavar="FILE", help="also write the predictions there")
+
+
+def _add_coverage(commands: Any) -> None:
+    text = "prune and quantize every backbone of PaddleClas, and write down what came out"
+    coverage = commands.add_parser("coverage", help=text, description=text)
+    coverage.add_argument("names", nargs="*", metavar="BACKBONE", help="names or patterns; default: one a family")
+    coverage.add_argument("--all", action="store_true", help="every constructor of ppcls.arch.backbone")
+    coverage.add_argument("--list", action="store_true", help="only list them, with their parameters")
+    coverage.add_argument("--job", action="append", choices=["prune", "quant"], help="default: both")
+    coverage.add_argument(
+        "--paddleclas",
+        type=Path,
+        metavar="PLACE",
+        help="take the backbones from this wheel, unpacked wheel or checkout (default: the installed PaddleClas)",
+    )
+    coverage.add_argument(
+        "--csv",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="table to continue (default docs/coverage/paddle_VERSION.csv); with --page: tables to read, repeatable",
+    )
+    coverage.add_argument("--jobs", type=int, default=1, help="processes side by side (default 1)")
+    coverage.add_argument("--limit", type=float, default=600, metavar="SECONDS", help="for one job (default 600)")
+    coverage.add_argument("--keep", action="store_true", help="keep good rows that an earlier version wrote")
+    coverage.add_argument(
+        "--work", type=Path, default=Path("output/coverage"), help="folder for what the jobs write (output/coverage)"
+    )
+    coverage.add_argument("--page", type=Path, metavar="FILE", help="write the documentation's page from --csv")
+    coverage.add_argument("--upstream", type=Path, metavar="FILE", help="with --page: PaddleSlim's results (CSV)")
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -125,6 +157,12 @@ def _predict(arguments: argparse.Namespace) -> None:
     predict(arguments)
 
 
+def _coverage(arguments: argparse.Namespace) -> None:
+    from .coverage.command import coverage
+
+    coverage(arguments)
+
+
 def _schema(arguments: argparse.Namespace) -> None:
     import json
 
@@ -144,6 +182,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "export": _export,
     "plan": _plan,
     "predict": _predict,
+    "coverage": _coverage,
     "schema": _schema,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, Optional
 
@@ -23,6 +24,9 @@ def dry_run(config: Any, json_file: Optional[Path]) -> Plan:
     Raises:
         SlimError: the configuration does not prune, or needs sensitivities that are not computed yet.
     """
+    from ppcls.utils import logger
+
+    logger.init_logger(log_level=logging.ERROR)  # backbones of 2.5 and newer log while they are built
     section = read_section(config)
     found = find_checkpoint(config, "train")
     if found is not None and found.plan is not None:

@@ -23,11 +23,15 @@ INT8 = "int8"
 Row = tuple[str, Optional[float], Optional[float], str]
 
 
-def export_checked(engine: Any) -> list[Row]:
+def export_checked(engine: Any, compare: bool = True) -> list[Row]:
     """Export the engine's model to ``Global.save_inference_dir``.
 
+    Args:
+        engine: with the trained weights loaded.
+        compare: also export the dense model, and time both.
+
     Returns:
-        The rows of the table dense against pruned; empty for a dense model.
+        The rows of the table dense against pruned; empty for a dense model, and without ``compare``.
 
     Raises:
         SlimError: the exported model computes something else; nothing is then moved into place.
@@ -38,7 +42,7 @@ def export_checked(engine: Any) -> list[Row]:
     writing = Path(tempfile.mkdtemp(prefix=f".{target.name}.writing-", dir=target.parent))
     try:
         if engine.quant is not None:
-            return _export_int8(engine, writing, target)
+            return _export_int8(engine, writing, target, compare)
         agreement = _write(engine, writing)
         logger.info(f"ppcls_slim: exported model against trained model: {agreement.line()}")
         verify.check(agreement)
@@ -51,10 +55,10 @@ def export_checked(engine: Any) -> list[Row]:
     finally:
         shutil.rmtree(writing, ignore_errors=True)
     logger.info(f"ppcls_slim: exported to {target}")
-    return _compare(engine, target) if engine.plan is not None else []
+    return _compare(engine, target) if engine.plan is not None and compare else []
 
 
-def _export_int8(engine: Any, writing: Path, target: Path) -> list[Row]:
+def _export_int8(engine: Any, writing: Path, target: Path, compare: bool) -> list[Row]:
     from ..engine import ppcls_engine
 
     images, source = verify.samples(engine.config, ppcls_engine.build_dataloader, create_operators)
@@ -65,7 +69,7 @@ def _export_int8(engine: Any, writing: Path, target: Path) -> list[Row]:
     sidecar.write_text(int8.sidecar_text(engine, verified), encoding="utf-8")
     _move(writing, target)
     logger.info(f"ppcls_slim: exported to {target}; {int8.HOW_TO_RUN} beside it says how to run it fast")
-    return _compare(engine, target, verified)
+    return _compare(engine, target, verified) if compare else []
 
 
 def export_model(engine: Any, model: paddle.nn.Layer) -> paddle.nn.Layer:

@@ -6,6 +6,8 @@ Looked for in this order:
 2. an importable ``ppcls`` (a checkout on ``PYTHONPATH`` or in the current folder);
 3. the folder of an installed ``paddleclas`` wheel. 2.4.0 to 2.4.2 contain the engine; 2.4.3 to 2.6.0
    contain ``ppcls.arch`` and ``ppcls.utils`` only.
+
+The backbones may come from another release: see :func:`find_backbones`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 from ..errors import SlimError
 
 VARIABLE = "PPCLS_SLIM_PADDLECLAS"
+BACKBONES = "PPCLS_SLIM_BACKBONES"
 REMEDY = (
     f"install the last wheel that has it (pip install --no-deps paddleclas==2.4.2) "
     f"or name a PaddleClas source checkout in the environment variable {VARIABLE}"
@@ -37,6 +40,24 @@ def find_ppcls() -> Path:
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     return root
+
+
+def find_backbones() -> Path | None:
+    """Return the folder ``ppcls/arch/backbone`` that the environment variable ``BACKBONES`` asks for.
+
+    The variable names a folder that contains ``ppcls``, such as the unpacked wheel of paddleclas 2.6.0, which has
+    newer backbones than 2.4.2 and no engine.
+
+    Raises:
+        SlimError: there is no such folder.
+    """
+    value = os.environ.get(BACKBONES)
+    if not value:
+        return None
+    folder = Path(value).expanduser().resolve() / "ppcls/arch/backbone"
+    if not (folder / "__init__.py").is_file():
+        raise SlimError(f"{BACKBONES}={value} holds no backbones: there is no ppcls/arch/backbone in it")
+    return folder
 
 
 def ppcls_version() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .old_functions import traced_into_old_programs
 from .paddle_lines import paddle
 from .paddleslim_mends import load_paddleslim, old_programs
 from .ppcls_mends import replaced
@@ -60,12 +61,20 @@ def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any
         model: quantized, in evaluation mode; it cannot be deep-copied afterwards.
         path: without suffix.
         spec: ``InputSpec`` of the input.
+
+    Raises:
+        SlimError: the model calls a function that cannot be written, see :func:`traced_into_old_programs`.
     """
     from paddle.quantization.imperative import utils
 
     scope = paddle.static.Scope()
     try:
-        with paddle.static.scope_guard(scope), replaced(utils, fp_numpy_to_naive=_naive), old_programs():
+        with (
+            paddle.static.scope_guard(scope),
+            replaced(utils, fp_numpy_to_naive=_naive),
+            old_programs(),
+            traced_into_old_programs(),
+        ):
             quantizer.save_quantized_model(model, str(path), input_spec=[spec])
     finally:
         paddle.disable_static()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SlimError
-from .find_ppcls import find_ppcls
+from .find_ppcls import find_backbones, find_ppcls
 from .paddle_lines import paddle
 
 
@@ -27,7 +29,50 @@ def load_engine() -> types.ModuleType:
     _removed_numpy_names()
     _scalars_without_axis()
     _paths_relative_to_ppcls(root)
+    folder = find_backbones()
+    if folder is not None:
+        _take_backbones_from(folder)
     return engine
+
+
+def _take_backbones_from(folder: Path) -> None:
+    """Load ``ppcls.arch.backbone`` from another release than the engine's.
+
+    paddleclas 2.4.3 to 2.6.0 have no engine, and the backbones are all that the engine of 2.4.2 needs of them. They
+    have to come after everything else: ``ppcls.utils`` and ``ppcls.arch`` import each other.
+    """
+    import ppcls.arch
+
+    name = "ppcls.arch.backbone"
+    for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
+        del sys.modules[module]
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None and spec.loader is not None
+    backbones = sys.modules[name] = importlib.util.module_from_spec(spec)
+    with _load_with_address():
+        spec.loader.exec_module(backbones)
+    ppcls.arch.backbone = backbones
+    for one in backbones.__all__:
+        setattr(ppcls.arch, one, getattr(backbones, one))
+
+
+@contextmanager
+def _load_with_address() -> Iterator[None]:
+    """Let backbones of 2.4.3 and newer import a ``load_dygraph_pretrain`` that takes addresses, as theirs does."""
+    from ppcls.utils import save_load
+
+    load, fetch = save_load.load_dygraph_pretrain, save_load.load_dygraph_pretrain_from_url
+
+    def load_dygraph_pretrain(model: Any, path: str, use_ssld: bool = False, **variants: Any) -> None:
+        if path.startswith(("http://", "https://")):
+            fetch(model, path, use_ssld)
+        else:
+            load(model, path)
+
+    with replaced(save_load, load_dygraph_pretrain=load_dygraph_pretrain):
+        yield
 
 
 @contextmanager

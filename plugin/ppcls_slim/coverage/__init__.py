@@ -1,0 +1,1 @@
+"""Every backbone of PaddleClas, pruned and quantized: the matrix behind ``docs/coverage.md``."""

@@ -1,0 +1,213 @@
+"""One backbone through one job, with the functions that the tools call; runs in a process of its own."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import PruneConfig
+from ..engine import SlimEngine, build_dense
+from ..errors import SlimError
+from ..evaluate import logits_of
+from ..export.inference import Predictor
+from ..export.pipeline import export_checked
+from ..modes import evaluating
+from ..prune.cost import run_once
+from ..prune.groups import Grouping
+from ..prune.plan import Plan
+from ..prune.proof import prove
+from ..prune.pruner import analyse_model, plan_from
+from ..upstream.paddle_lines import paddle
+from . import setup
+from .backbones import arguments, constructors, file_of
+from .rows import Row
+
+from ppcls.utils import logger  # isort: skip  # there once the engine was imported
+
+RATIO = 0.3
+SIZES = (64, 224, 256, 384, 112)  # small first: what is proved does not depend on it
+NATIVE = (224, 256, 384, 112)
+PROOF = 1e-4
+"""Largest error of a proof: float32 leaves some 1e-6 times the depth."""
+EFFECT = 100
+"""Times the error that silencing has to change at least, or the proof says nothing."""
+
+Stage = Callable[[str], None]
+
+
+def run(row: Row, work: Path, stage: Stage) -> None:
+    """Take one backbone through one job and write into the row what was found.
+
+    Args:
+        row: names the backbone and the job.
+        work: holds the digits, and gets a folder for this job.
+        stage: is told what is done next.
+
+    Raises:
+        SlimError: a step refuses, or what it made is wrong.
+    """
+    start = time.perf_counter()
+    try:
+        stage("build")
+        logger.init_logger()  # backbones of 2.5 and newer log while they are built
+        constructor = constructors()[row.backbone]
+        row.file = file_of(constructor)
+        arch = {"name": row.backbone, **arguments(constructor)}
+        folder = work / f"{row.backbone}-{row.job}"
+        folder.mkdir(parents=True, exist_ok=True)
+        {"prune": _prune, "quant": _quant}[row.job](row, arch, folder, setup.data_folder(work), stage)
+    finally:
+        row.seconds = time.perf_counter() - start
+
+
+def _prune(row: Row, arch: dict[str, Any], folder: Path, digits: Path, stage: Stage) -> None:
+    """Plan, proof, one step, checkpoint and back, export and parity."""
+    model = _built(row, arch, folder, digits)
+    slim = {"prune": {"name": "fpgm", "pruned_ratio": RATIO, "input_shape": [3, row.native_size, row.native_size]}}
+    section = PruneConfig(**slim["prune"])
+    yaml = setup.configuration(arch, slim, row.size or 0, folder, digits, _loss(model, row))
+    stage("analysis")
+    start = time.perf_counter()
+    analysis = analyse_model(model, section, [])
+    plan = plan_from(analysis, model, section, "cpu")
+    row.analysis_seconds = time.perf_counter() - start
+    row.flops, row.flops_removed = plan.flops["dense"], plan.pruned_flops
+    row.frozen_share, row.frozen = _frozen(model, analysis.grouping)
+
+    stage("proof")
+    _prove(row, model, analysis.grouping, plan, setup.digits_as_images(setup.with_keys(yaml), 2))
+    dense = folder / "dense.pdparams"
+    paddle.save(model.state_dict(), str(dense))
+    del model, analysis
+    gc.collect()
+
+    engine = _trained(setup.with_keys(yaml, pretrained_model=str(dense)), stage)
+    if engine.plan is None or engine.plan.surgery != plan.surgery:
+        raise SlimError("training made another plan of the same weights")
+    reread = _reread(engine, yaml, stage)
+    stage("export")
+    export_checked(reread, compare=False)
+    stage("parity")
+    images = setup.digits_as_images(reread.config, setup.EVALUATED)
+    row.parity = max(_relative(reread, folder / "inference", images))
+
+
+def _quant(row: Row, arch: dict[str, Any], folder: Path, digits: Path, stage: Stage) -> None:
+    """Quantize with PACT, one step, checkpoint and back, export in int8 and parity."""
+    model = _built(row, arch, folder, digits)
+    slim = {"quant": {"name": "pact", "calibration_batches": 1}}
+    yaml = setup.configuration(arch, slim, row.size or 0, folder, digits, _loss(model, row))
+    del model
+    engine = _trained(setup.with_keys(yaml), stage)
+    reread = _reread(engine, yaml, stage)
+    stage("export")
+    export_checked(reread, compare=False)
+    stage("parity")
+    images = setup.digits_as_images(reread.config, setup.EVALUATED)
+    row.parity, row.parity_int8 = _relative(reread, folder / "inference", images)
+
+
+def _built(row: Row, arch: dict[str, Any], folder: Path, digits: Path) -> paddle.nn.Layer:
+    """Build the dense model, and find the sizes of images that it takes."""
+    yaml = setup.configuration(arch, {}, NATIVE[0], folder, digits, "CELoss")
+    with paddle.utils.unique_name.guard():
+        model = build_dense(setup.with_keys(yaml), "train", fetch_pretrained=False)
+    row.parameters = sum(int(np.prod(parameter.shape)) for parameter in model.parameters())
+    row.native_size, row.size = (_first_size(model, sizes) for sizes in (NATIVE, SIZES))
+    return model
+
+
+def _first_size(model: paddle.nn.Layer, sizes: tuple[int, ...]) -> int:
+    errors = []
+    for size in sizes:
+        try:
+            run_once(model, [3, size, size])
+            return size
+        except Exception as error:  # whatever the model's code raises
+            errors.append(_line(error))
+    raise SlimError(f"runs on images of none of the sizes {', '.join(map(str, sizes))}: {errors[0]}")
+
+
+def _loss(model: paddle.nn.Layer, row: Row) -> str:
+    """GoogLeNet has two heads more in training."""
+    model.train()
+    with paddle.no_grad():
+        returned = model(paddle.zeros([2, 3, row.size, row.size]))
+    return "GoogLeNetLoss" if isinstance(returned, (list, tuple)) and len(returned) == 3 else "CELoss"
+
+
+def _frozen(model: paddle.nn.Layer, grouping: Grouping) -> tuple[float, str]:
+    """Share of the filters that no group has, and the reasons, counted by layers."""
+    layers = {name: layer for name, layer in model.named_sublayers() if isinstance(layer, paddle.nn.Conv2D)}
+    filters = {name: int(layer.weight.shape[0]) for name, layer in layers.items()}
+    frozen = {name: reason for name, reason in grouping.frozen.items() if name in filters}
+    share = sum(filters[name] for name in frozen) / max(sum(filters.values()), 1)
+    counted = Counter(frozen.values()).most_common()
+    return share, "; ".join(f"{count} x {reason}" for reason, count in counted)
+
+
+def _prove(row: Row, model: paddle.nn.Layer, grouping: Grouping, plan: Plan, digits: np.ndarray) -> None:
+    removal = [sorted(set(range(one.units)) - set(one.kept)) for one in plan.decisions]
+    noise = np.random.default_rng(0).standard_normal(digits.shape).astype(np.float32)
+    found = [prove(model, grouping, removal, images) for images in (noise, digits)]
+    row.proof_random, row.proof_real = (proof.error for proof in found)
+    row.proof_effect = min(proof.effect for proof in found)
+    for proof, source in zip(found, ("noise", "digits")):
+        if not proof.error <= PROOF:
+            raise SlimError(
+                f"the pruned model is not the dense one with those channels silenced: {proof.error:.1e} on {source}"
+            )
+        if not proof.effect > EFFECT * proof.error:
+            raise SlimError(
+                f"the proof on {source} says nothing: silencing changes {proof.effect:.1e}, "
+                f"rounding {proof.error:.1e}"
+            )
+
+
+def _trained(config: Any, stage: Stage) -> SlimEngine:
+    stage("compress")
+    engine = SlimEngine(config, "train")
+    stage("train")
+    engine.train()
+    return engine
+
+
+def _reread(engine: SlimEngine, yaml: Path, stage: Stage) -> SlimEngine:
+    """Build the model again from the checkpoint alone, and compare every tensor."""
+    stage("checkpoint")
+    reread = SlimEngine(setup.with_keys(yaml, pretrained_model=str(engine.saved["latest"])), "export")
+    ours, theirs = engine.model.state_dict(), reread.model.state_dict()
+    if list(ours) != list(theirs):
+        raise SlimError("the model built from the checkpoint has other tensors than the trained one")
+    for name, tensor in ours.items():
+        if not np.array_equal(tensor.numpy(), theirs[name].numpy(), equal_nan=True):
+            raise SlimError(f"{name} is not what was trained after reading it back")
+    return reread
+
+
+def _relative(engine: SlimEngine, exported: Path, images: np.ndarray) -> tuple[float, float]:
+    """Relative error in the 2-norm of the exported model's logits, run plainly and in oneDNN (int8 if quantized).
+
+    PaddleClas exports the softmax, which makes nearly equal numbers of an untrained model's logits: compared
+    are the logits themselves, less their mean, of which softmax knows nothing.
+    """
+    with evaluating(engine.model):
+        logits = logits_of(engine.model(paddle.to_tensor(images))).numpy()
+    expected = logits - logits.mean(axis=-1, keepdims=True)
+    errors = []
+    for way in ({"onednn": False}, {"int8": engine.quant is not None}):
+        found = np.log(np.maximum(Predictor(exported, **way)(images), 1e-38))
+        found -= found.mean(axis=-1, keepdims=True)
+        errors.append(float(np.linalg.norm(found - expected) / np.linalg.norm(expected)))
+    return errors[0], errors[1]
+
+
+def _line(error: BaseException) -> str:
+    text = [line for line in str(error).strip().splitlines() if line.strip()]
+    return f"{type(error).__name__}: {text[-1].strip()[:200] if text else ''}"
