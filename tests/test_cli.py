@@ -13,7 +13,7 @@ import pytest
 
 from conftest import ROOT, output_stem
 
-TOOLS = ("train", "eval", "infer", "export_model", "slim_plan", "predict")
+TOOLS = ("train", "eval", "infer", "export_model", "slim_plan", "predict", "prepare_cifar10", "import_weights")
 
 
 @pytest.mark.paddle26

