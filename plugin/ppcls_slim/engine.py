@@ -35,9 +35,10 @@ ppcls_engine = load_engine()
 from ppcls.utils import logger, save_load  # noqa: E402
 
 from .arch.cifar_resnet import BACKBONES  # noqa: E402
+from .data.cifar10 import Cifar10Dataset  # noqa: E402
 from .data.digits import DigitsDataset  # noqa: E402
 
-add_names({"DigitsDataset": DigitsDataset}, BACKBONES)
+add_names({"Cifar10Dataset": Cifar10Dataset, "DigitsDataset": DigitsDataset}, BACKBONES)
 
 STATE = "ppcls_slim"  # key of our part of a .pdstates file
 

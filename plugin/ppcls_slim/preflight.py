@@ -54,7 +54,7 @@ def _paths(section: Any, where: str) -> list[tuple[str, str]]:
         if isinstance(value, dict) and key != "transform_ops":
             if value.get("name") not in ON_DEMAND:
                 found += _paths(value, f"{where}.{key}")
-        elif key in ("image_root", "cls_label_path") and isinstance(value, str):
+        elif key in ("image_root", "cls_label_path", "data_file") and isinstance(value, str):
             found.append((f"{where}.{key}", value))
     return found
 

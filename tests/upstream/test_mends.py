@@ -47,6 +47,19 @@ def test_retrieval_metrics_without_an_axis():
     assert float(np.asarray(found)) == pytest.approx(1.0)
 
 
+def test_momentum_takes_nesterov():
+    """paddleclas 2.4.2: ``Momentum`` has no ``use_nesterov``. One step of it, by hand."""
+    from ppcls.optimizer import optimizer
+
+    for nesterov, expected in ((True, 1 - 0.1 * (2 + 0.9 * 2)), (False, 1 - 0.1 * 2)):
+        layer = paddle.nn.Linear(1, 1, bias_attr=False)
+        layer.weight.set_value(paddle.ones([1, 1]))
+        built = optimizer.Momentum(0.1, 0.9, use_nesterov=nesterov, multi_precision=False)([layer])
+        (2 * layer.weight).sum().backward()
+        built.step()
+        assert layer.weight.item() == pytest.approx(expected)
+
+
 def test_auto_augment_can_be_built():
     """paddleclas 2.4.2: ``np.int``, which NumPy 1.24 removed."""
     from ppcls.data.preprocess import AutoAugment

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -63,11 +63,15 @@ class Predictor:
         folder: what :func:`save` wrote into.
         device: ``cpu`` (oneDNN) or ``gpu``.
         threads: CPU threads.
-        int8: run in int8; None: if the sidecar file beside the model says that it is quantized.
+        precision: ``auto``: ``int8`` if the sidecar file beside the model says that it is quantized, else ``fp32``;
+            ``bf16`` on a CPU, ``fp16`` on a GPU.
         onednn: False computes as the program is written, slowly.
 
+    Attributes:
+        precision: what it runs in.
+
     Raises:
-        SlimError: see :func:`files_of`; or there is no GPU.
+        SlimError: see :func:`files_of`; there is no GPU; or the device does not run this precision.
     """
 
     def __init__(
@@ -75,22 +79,30 @@ class Predictor:
         folder: Path,
         device: str = "cpu",
         threads: int = 1,
-        int8: Optional[bool] = None,
+        precision: str = "auto",
         onednn: bool = True,
     ):
         program, parameters = files_of(folder)
+        quantized = is_quantized(folder)
+        self.precision = ("int8" if quantized else "fp32") if precision == "auto" else precision
+        _check_precision(folder, self.precision, device, quantized)
         config = paddle.inference.Config(str(program), str(parameters))
         if device == "gpu":
             if not gpu_available():
                 raise SlimError("there is no GPU that this Paddle can use: leave --device out, or give cpu")
-            config.enable_use_gpu(256, 0)
+            half = (paddle.inference.PrecisionType.Half,) if self.precision == "fp16" else ()
+            config.enable_use_gpu(256, 0, *half)
+            if self.precision == "int8":
+                _use_tensorrt(config, folder)
         else:
             config.disable_gpu()
             if onednn:
                 config.enable_mkldnn()
                 config.set_mkldnn_cache_capacity(10)
-                if is_quantized(folder) if int8 is None else int8:
+                if self.precision == "int8":
                     config.enable_mkldnn_int8()
+                elif self.precision == "bf16":
+                    config.enable_mkldnn_bfloat16()
             config.set_cpu_math_library_num_threads(threads)
         config.disable_glog_info()
         config.switch_ir_optim(True)
@@ -106,8 +118,36 @@ class Predictor:
         return self._output.copy_to_cpu()
 
 
-def latencies(runs: Sequence[Callable[[], Any]], times: int, warmup: int = 5) -> list[float]:
-    """Median milliseconds of each, taken in turns so that noise of the machine meets all alike."""
+def _use_tensorrt(config: Any, folder: Path) -> None:
+    """Int8 on a GPU is TensorRT's: without it Paddle runs the quantizers one by one, in float."""
+    if not any(paddle.inference.get_trt_runtime_version()):
+        raise SlimError(f"{folder} is quantized, and this Paddle has no TensorRT to run int8 on a GPU: give cpu")
+    int8 = paddle.inference.PrecisionType.Int8
+    config.enable_tensorrt_engine(
+        workspace_size=1 << 30,
+        max_batch_size=64,
+        min_subgraph_size=3,
+        precision_mode=int8,
+        use_static=False,
+        use_calib_mode=False,
+    )
+
+
+def _check_precision(folder: Path, precision: str, device: str, quantized: bool) -> None:
+    only_on = {"bf16": "cpu", "fp16": "gpu"}.get(precision, device)
+    if only_on != device:
+        raise SlimError(f"--precision {precision} is for --device {only_on}")
+    if precision == "int8" and not quantized:
+        raise SlimError(f"--precision int8: {folder} is not quantized; train it with Slim.quant, or leave it out")
+
+
+def latencies(runs: Sequence[Callable[[], Any]], times: int) -> list[float]:
+    """Median milliseconds of each; see :func:`timings`."""
+    return [float(value) for value in np.median(timings(runs, times), axis=0) * 1e3]
+
+
+def timings(runs: Sequence[Callable[[], Any]], times: int, warmup: int = 5) -> np.ndarray:
+    """Seconds ``[times, len(runs)]``, taken in turns so that noise of the machine meets all alike."""
     for _ in range(warmup):
         for run in runs:
             run()
@@ -117,4 +157,4 @@ def latencies(runs: Sequence[Callable[[], Any]], times: int, warmup: int = 5) ->
             start = time.perf_counter()
             run()
             taken[row, column] = time.perf_counter() - start
-    return [float(value) for value in np.median(taken, axis=0) * 1e3]
+    return taken

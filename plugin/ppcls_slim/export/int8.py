@@ -62,7 +62,7 @@ def check_decisions(engine: Any, folder: Path, images: np.ndarray, source: str) 
     runs: dict[str, Callable[[Any], np.ndarray]] = {
         "fake-quant": lambda x: _fake_quant(engine.model, x),
         "exported, plain": inference.Predictor(folder, device, onednn=False),
-        "exported, int8": inference.Predictor(folder, device, int8=True),
+        "exported, int8": inference.Predictor(folder, device, precision="int8"),
     }
     decisions: dict[str, list[np.ndarray]] = {name: [] for name in runs}
     labels: list[np.ndarray] = []

@@ -63,9 +63,10 @@ def _export_int8(engine: Any, writing: Path, target: Path, compare: bool) -> lis
 
     images, source = verify.samples(engine.config, ppcls_engine.build_dataloader, create_operators)
     int8.write_int8(engine, export_model, images, writing)
+    sidecar = writing / f"{inference.NAME}{checkpoints.SIDECAR}"
+    sidecar.write_text(int8.sidecar_text(engine, {}), encoding="utf-8")  # what says that it runs in int8
     verified = int8.check_decisions(engine, writing, images, source)
     write_inference_yml(engine.config, writing)
-    sidecar = writing / f"{inference.NAME}{checkpoints.SIDECAR}"
     sidecar.write_text(int8.sidecar_text(engine, verified), encoding="utf-8")
     _move(writing, target)
     logger.info(f"ppcls_slim: exported to {target}; {int8.HOW_TO_RUN} beside it says how to run it fast")

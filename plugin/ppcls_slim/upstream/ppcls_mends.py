@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ def load_engine() -> types.ModuleType:
     from ppcls.engine import engine
 
     _removed_numpy_names()
+    _nesterov()
     _scalars_without_axis()
     _paths_relative_to_ppcls(root)
     folder = find_backbones()
@@ -109,6 +111,31 @@ def _removed_numpy_names() -> None:
     for name, builtin in (("int", int), ("float", float), ("bool", bool)):
         if name not in vars(np):
             setattr(np, name, builtin)
+
+
+def _nesterov() -> None:
+    """Let ``Optimizer`` with ``name: Momentum`` take ``use_nesterov``, which the CIFAR-10 recipes of the papers need.
+
+    PaddleClas 2.4.2 refuses the key; release/2.5 and develop pass it on. May go with the support of the
+    2.4.2 wheel.
+    """
+    from ppcls.optimizer import optimizer
+
+    plain = optimizer.Momentum
+    if "use_nesterov" in inspect.signature(plain.__init__).parameters:
+        return
+
+    class Momentum(plain):  # type: ignore[misc,valid-type]
+        def __init__(self, *args: Any, use_nesterov: bool = False, **kwargs: Any):
+            super().__init__(*args, **kwargs)
+            self.use_nesterov = use_nesterov
+
+        def __call__(self, model_list: Any) -> Any:
+            built = super().__call__(model_list)
+            built._use_nesterov = self.use_nesterov
+            return built
+
+    optimizer.Momentum = Momentum
 
 
 def _scalars_without_axis() -> None:

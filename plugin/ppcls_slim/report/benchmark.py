@@ -1,0 +1,166 @@
+"""``ppcls-slim benchmark``: exported models side by side, each against the first, in one run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from prettytable import PrettyTable
+
+from ..errors import SlimError
+from ..evaluate import top1_of
+from ..export.inference import NAME, Predictor, files_of, timings
+from ..export.predict import read_settings
+from ..files import write_text
+from ..upstream.paddle_lines import paddle
+from .tables import si
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One exported model at one batch size.
+
+    Attributes:
+        model: its folder.
+        precision: what it ran in.
+        file_bytes: size of its file of weights.
+        batch: images at a time.
+        median_ms: latency of a batch.
+        p90_ms: nine of ten runs took no longer.
+        images_per_s: batch / median.
+        speed_up: median of the first model / median of this one, same batch, same run.
+        top1: share of right decisions on the evaluation data, None without data.
+    """
+
+    model: str
+    precision: str
+    file_bytes: int
+    batch: int
+    median_ms: float
+    p90_ms: float
+    images_per_s: float
+    speed_up: float
+    top1: Optional[float]
+
+
+def benchmark(
+    folders: Sequence[Path],
+    batches: Sequence[int] = (1,),
+    device: str = "cpu",
+    threads: int = 1,
+    precision: str = "auto",
+    runs: int = 50,
+    loader: Any = None,
+    limit: Optional[int] = None,
+    log: Callable[[str], None] = print,
+) -> list[Measured]:
+    """Measure exported models in turns, so that noise of the machine meets all alike.
+
+    Args:
+        folders: what export wrote; the first is what the others are compared with.
+        batches: batch sizes.
+        device: ``cpu`` (oneDNN) or ``gpu``.
+        threads: CPU threads.
+        precision: ``auto`` (int8 where the model is quantized), or one of ``Predictor``'s for all.
+        runs: timed runs of every model and batch.
+        loader: evaluation data ``(images, labels)``; None measures no accuracy.
+        limit: samples of it at most; None: all.
+        log: takes a line of progress.
+
+    Raises:
+        SlimError: a folder holds no exported model, or cannot run as asked.
+    """
+    shapes = {folder: input_shape(folder) for folder in folders}
+    models = {folder: Predictor(folder, device, threads, precision=precision) for folder in folders}
+    top1: dict[Path, Optional[float]] = dict.fromkeys(folders)
+    for folder, run in models.items() if loader is not None else ():
+        log(f"{folder}: accuracy ...")
+        top1[folder] = top1_of(run, loader, limit)
+    measured = []
+    for batch in batches:
+        log(f"batch {batch}: {runs} runs of each ...")
+        inputs = {
+            shape: np.random.default_rng(0).standard_normal([batch, *shape]).astype(np.float32)
+            for shape in set(shapes.values())
+        }
+        calls = [lambda run=models[folder], x=inputs[shapes[folder]]: run(x) for folder in folders]
+        taken = timings(calls, runs) * 1e3
+        medians, p90 = np.median(taken, axis=0), np.percentile(taken, 90, axis=0)
+        measured += [
+            Measured(
+                model=str(folder),
+                precision=models[folder].precision,
+                file_bytes=files_of(folder)[1].stat().st_size,
+                batch=batch,
+                median_ms=float(medians[i]),
+                p90_ms=float(p90[i]),
+                images_per_s=1e3 * batch / float(medians[i]),
+                speed_up=float(medians[0] / medians[i]),
+                top1=top1[folder],
+            )
+            for i, folder in enumerate(folders)
+        ]
+    return measured
+
+
+def evaluation_data(config: Any) -> Any:
+    """``DataLoader.Eval`` of a configuration, without worker processes.
+
+    Raises:
+        SlimError: its data is not there.
+    """
+    from ppcls.utils import logger
+
+    from ..engine import ppcls_engine
+    from ..export.verify import evaluation_loader
+
+    logger.init_logger()  # which data sets expect, and PaddleClas's Engine does
+    loader = evaluation_loader(config, ppcls_engine.build_dataloader)
+    if loader is None:
+        raise SlimError("-c: DataLoader.Eval names no data that is there; set -o DataLoader.Eval.dataset.image_root=")
+    return loader
+
+
+def input_shape(folder: Path) -> tuple[int, ...]:
+    """``(C, H, W)`` that a model was exported for.
+
+    Raises:
+        SlimError: its ``inference.yml`` does not say.
+    """
+    shape = (read_settings(folder).get("Global") or {}).get("image_shape")
+    if not shape:
+        raise SlimError(f"{folder / NAME}.yml: Global.image_shape is missing; write it there, as [3, 224, 224]")
+    return tuple(int(side) for side in shape)
+
+
+def table(measured: Sequence[Measured]) -> str:
+    """One line a model and batch size."""
+    accuracy = any(one.top1 is not None for one in measured)
+    head = ["model", "runs in", "weights", "batch", "median", "90 %", "images/s", "speed-up"]
+    shown = PrettyTable([*head, "top-1"] if accuracy else head)
+    shown.align = "r"
+    shown.align["model"] = shown.align["runs in"] = "l"
+    batch = measured[0].batch
+    for one in measured:
+        if one.batch != batch:
+            shown.add_divider()
+            batch = one.batch
+        row = [one.model, one.precision, f"{si(one.file_bytes)}B", one.batch, f"{one.median_ms:.3f} ms"]
+        row += [f"{one.p90_ms:.3f} ms", f"{one.images_per_s:.1f}", f"{one.speed_up:.2f} x"]
+        shown.add_row([*row, "" if one.top1 is None else f"{100 * one.top1:.2f} %"] if accuracy else row)
+    return shown.get_string()
+
+
+def write_json(path: Path, measured: Sequence[Measured], device: str, threads: int) -> None:
+    """Write the figures, and what they were measured with."""
+    content = {
+        "paddle": paddle.__version__,
+        "device": device,
+        "threads": threads,
+        "measured": [asdict(one) for one in measured],
+    }
+    write_text(path, json.dumps(content, indent=1) + "\n")
