@@ -41,6 +41,10 @@ def test_train_eval_export_predict(cli, quant, tmp_path, digits):
     stem = output_stem(tmp_path / "output", "latest")
     facts = sidecar(stem)["quant"]
     assert facts["layers"]["conv.conv"] == "two_sided"
+    history = sidecar(stem)["alpha"]
+    assert history.keys() == facts["layers"].keys()
+    assert [epoch for epoch, _ in history["conv.conv"]] == [0, 1]
+    assert (stem.parent / "alpha.png").read_bytes().startswith(b"\x89PNG")
     assert facts["floats"] == {"fc": "Slim.quant.skip: fc"}
     override = ("-o", f"Global.pretrained_model={stem}")
     assert cli("eval", "-c", path, *override, "-o", "Slim=None").status == 0
@@ -162,3 +166,20 @@ def test_a_quantized_checkpoint_without_its_sidecar_is_not_loaded_as_float(cli, 
     stem.with_name("latest.slim.json").unlink()
     result = cli("eval", "-c", path, "-o", "Slim=None", "-o", f"Global.pretrained_model={stem}")
     assert "holds a quantized model" in result.message
+
+
+def test_prune_fine_tune_and_quantize_in_one_run(cli, quant, tmp_path):
+    path = quant(prune={"name": "fpgm", "pruned_ratio": 0.5}, epochs=2, learning_rate=0.0005)
+    trained = cli("train", "-c", path)
+    assert trained.status == 0, trained.err
+    pruned = output_stem(tmp_path / "output/float", "latest")
+    assert "quant" not in sidecar(pruned)
+    folders = [folder for folder in (tmp_path / "output").iterdir() if folder.name != "float"]
+    quantized = next(output_stem(folder, "latest") for folder in folders if folder.is_dir())
+    facts = sidecar(quantized)
+    assert facts["prune"] == sidecar(pruned)["prune"]
+    assert facts["epoch"] == 2
+    resumed = cli("train", "-c", path, "-o", f"Global.checkpoints={quantized}", "-o", "Slim.quant.epochs=3")
+    assert resumed.status == 0, resumed.err
+    assert "second stage" not in resumed.out
+    assert sidecar(quantized)["epoch"] == 3

@@ -166,8 +166,11 @@ def _add_cifar10(commands: Any) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    engine = _engine(arguments, "train")
-    engine.train()
+    config = _checked_config(arguments)
+    from .stages import train
+
+    _catch_signals()
+    engine = train(config)
     if engine.slim.report is not None and (engine.plan or engine.quant):
         from .report.after_training import report_after_training
 
@@ -301,17 +304,26 @@ def _nearest_config(path: Path) -> str:
     return did_you_mean(str(path), [str(found) for found in folder.rglob("*.yaml")])
 
 
-def _engine(arguments: argparse.Namespace, mode: str) -> Any:
+def _checked_config(arguments: argparse.Namespace) -> Any:
     config = read_config(arguments)
     from .config import read_section
 
     read_section(config)  # before the seconds that importing Paddle takes
+    return config
+
+
+def _engine(arguments: argparse.Namespace, mode: str) -> Any:
+    config = _checked_config(arguments)
     from .engine import SlimEngine
 
-    # After Paddle was imported: it puts handlers of its own in place, which print a trace and die.
+    _catch_signals()
+    return SlimEngine(config, mode)
+
+
+def _catch_signals() -> None:
+    """After Paddle was imported: it puts handlers of its own in place, which print a trace and die."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
-    return SlimEngine(config, mode)
 
 
 def _interrupt(signum: int, frame: Any) -> None:

@@ -26,6 +26,7 @@ from .prune.pruner import Analysis, make_plan, prune
 from .prune.sensitivity import sensitivities
 from .quant import flow
 from .quant.record import QuantRecord
+from .report.alpha_plot import alpha_plot
 from .report.tables import plan_table
 from .upstream.paddle_lines import paddle
 from .upstream.ppcls_mends import add_names, copy_config, load_engine, replaced
@@ -134,6 +135,7 @@ class SlimEngine(ppcls_engine.Engine):
             self.facts["top1_dense"] = self._top1(model)
         run = (lambda b: model(b[0], b[1])) if getattr(self, "is_rec", False) else (lambda b: model(b[0]))
         self.quant = flow.quantize(model, self.slim.quant, self.train_dataloader, run)
+        flow.note_alphas(model, 0, self.facts)
         logger.info(f"ppcls_slim: {self.quant.summary()}")
         for name, reason in self.quant.floats.items():
             logger.info(f"ppcls_slim:   {name} stays float: {reason}")
@@ -169,15 +171,16 @@ class SlimEngine(ppcls_engine.Engine):
             self._load_dense(model)
         if self.slim.report is not None and self._can_evaluate():
             self.facts["top1_dense"] = self._top1(model)
-        self.plan = decided_once(
+        made = decided_once(
             lambda: make_plan(
                 model,
                 section,
                 self.config["Global"]["image_shape"],
                 self.config["Global"]["device"],
                 lambda analysis: self._sensitivities(model, analysis),
-            )
+            ).to_json()
         )
+        self.plan = Plan.from_json(made)
         prune(model, self.plan)
         for line in plan_table(self.plan).splitlines():
             logger.info(line)
@@ -243,6 +246,9 @@ class SlimEngine(ppcls_engine.Engine):
         resuming = replaced(ppcls_engine, init_model=self._resume)
         with self._own_names(), saving, resuming:
             super().train()
+        if self.facts.get("alpha") and self.saved:
+            picture = alpha_plot(self.facts["alpha"], next(iter(self.saved.values())).parent)
+            logger.info(f"ppcls_slim: alphas over the epochs: {picture}")
 
     def _seeded_epoch(self, engine: Any, epoch_id: int, print_batch_step: int) -> None:
         """Make all randomness of an epoch a function of seed, epoch and rank, so that resuming repeats it."""
@@ -332,15 +338,15 @@ def fresh_names() -> Any:
     return paddle.utils.unique_name.switch(*before)
 
 
-def decided_once(make: Callable[[], Plan]) -> Plan:
-    """Make the plan in the first process and send it to the others, whose random weights may differ."""
+def decided_once(make: Callable[[], Any]) -> Any:
+    """Plain data made in the first process, in all of them: random weights may differ, and only the first saves."""
     distributed = paddle.distributed
     if distributed.get_world_size() == 1:
         return make()
     distributed.init_parallel_env()
-    box = [make().to_json() if distributed.get_rank() == 0 else None]
+    box = [make() if distributed.get_rank() == 0 else None]
     distributed.broadcast_object_list(box, src=0)
-    return Plan.from_json(box[0])
+    return box[0]
 
 
 def build_dense(config: Any, mode: str, fetch_pretrained: bool = True) -> paddle.nn.Layer:

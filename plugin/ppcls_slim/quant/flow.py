@@ -137,6 +137,15 @@ def after_epoch(net: paddle.nn.Layer, epoch: int, facts: dict[str, Any]) -> None
     """
     model = net._layers if isinstance(net, paddle.DataParallel) else net
     _share_averages(model)
+    note_alphas(model, epoch, facts)
+
+
+def note_alphas(model: paddle.nn.Layer, epoch: int, facts: dict[str, Any]) -> None:
+    """Append every alpha to ``facts["alpha"]``; epoch 0 is what training starts from.
+
+    Raises:
+        SlimError: an alpha is 0, negative or no number.
+    """
     history = facts.setdefault("alpha", {})
     for name, layer in qat.pact_layers(model).items():
         layer.check()

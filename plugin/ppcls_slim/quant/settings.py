@@ -85,6 +85,17 @@ class QuantConfig(BaseModel):
     calibration_batches: int = Field(
         8, ge=0, description="Training batches that scales and alpha start from, before the first step."
     )
+    epochs: Optional[int] = Field(
+        None,
+        ge=1,
+        description=(
+            "Quantize after training: Global.epochs of the float (pruned) model first, then this many of the "
+            "quantized one. Absent: the model is quantized before the first epoch."
+        ),
+    )
+    learning_rate: Optional[float] = Field(
+        None, gt=0.0, description="Optimizer.lr.learning_rate of those epochs; the same as before if absent."
+    )
     verify_samples: int = Field(1000, ge=1, description="Evaluation samples that an export is checked on.")
     verify_threshold: float = Field(
         0.02,
@@ -140,6 +151,8 @@ class QuantConfig(BaseModel):
             raise ValueError("weight_preprocess replaces PACT: set weight_preprocess_type to null beside it")
         if self.uses_pact and self.pact.alpha == "auto" and self.calibration_batches == 0:
             raise ValueError("pact.alpha is auto and needs data: set calibration_batches to 1 or more, or a number")
+        if self.learning_rate is not None and self.epochs is None:
+            raise ValueError("learning_rate is that of the epochs after training: set epochs too")
         if self.one_sided and self.act_quantize:
             raise ValueError("act_quantize and pact.form: one_sided both quantize activations: remove one")
         if self.one_sided and self.calibration_batches == 0:

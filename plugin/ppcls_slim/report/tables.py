@@ -66,7 +66,7 @@ def comparison_table(
 
 def _value(value: Optional[float], unit: str) -> str:
     if value is None:
-        return "unknown"
+        return "-"
     if unit == "%":
         return f"{value:.2f} %"
     if unit == "ms":

@@ -1,0 +1,40 @@
+"""PACT's alphas over the epochs, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..files import whole
+
+NAMED = 12  # layers that a legend can hold
+
+
+def alpha_plot(history: Mapping[str, Sequence[Sequence[float]]], folder: Path) -> Path:
+    """Draw one line a layer into ``alpha.png``; from the first layer (dark) to the last (light).
+
+    Args:
+        history: layer -> ``[[epoch, alpha], ...]``, as the sidecar file holds it.
+        folder: where the picture goes.
+
+    Returns:
+        The picture.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for place, (layer, values) in enumerate(history.items()):
+        epochs, alphas = zip(*values)
+        color = colormaps["viridis"](place / max(len(history) - 1, 1))
+        axes.plot(epochs, alphas, marker=".", color=color, label=layer)
+    axes.set(xlabel="epoch", ylabel="alpha", title=f"PACT: clipping levels of {len(history)} layers")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    lines = axes.lines if len(history) <= NAMED else [axes.lines[0], axes.lines[-1]]
+    figure.legend(handles=list(lines), fontsize="small", loc="outside right upper")
+    picture = Path(folder) / "alpha.png"
+    with whole(picture) as writing:
+        figure.savefig(writing, format="png", dpi=120)
+    return picture
