@@ -20,13 +20,6 @@ from .ppcls_mends import replaced
 ACTIVATIONS = ("relu", "relu6", "hard_swish", "swish", "leaky_relu", "gelu")
 
 
-def quant_layers() -> Any:
-    """Paddle's module of fake quantizers and quantized layers."""
-    from paddle.nn.quant import quant_layers
-
-    return quant_layers
-
-
 def load_qat(options: dict[str, Any], **hooks: Any) -> Any:
     """Return what ``paddleslim.dygraph.quant.QAT`` drives: ``quantize(model)`` and ``save_quantized_model``.
 
