@@ -80,6 +80,7 @@ def test_a_trained_model_decides_in_int8_as_in_fake_quant(cli, root, tmp_path, d
     assert "top-1, real int8" in done.out
     verified = json.loads((tmp_path / "inference/digits_quant/inference.slim.json").read_text())["verified"]
     assert verified["samples"] == 360
+    assert verified["runs"]["exported, plain"]["same_as_fake_quant"] >= 0.99
     assert verified["runs"]["exported, int8"]["same_as_fake_quant"] >= 0.98
     assert verified["runs"]["exported, int8"]["top1"] >= 0.97
     assert not verified["warned"]

@@ -15,6 +15,7 @@ from .preflight import find_checkpoint
 from .prune.plan import Plan
 from .prune.pruner import make_plan
 from .prune.sensitivity import read as read_sensitivities
+from .quant.flow import refuse_quantized
 from .report.tables import plan_table
 
 
@@ -29,6 +30,10 @@ def dry_run(config: Any, json_file: Optional[Path]) -> Plan:
     logger.init_logger(log_level=logging.ERROR)  # backbones of 2.5 and newer log while they are built
     section = read_section(config)
     found = find_checkpoint(config, "train")
+    if found is not None and found.plan is None and found.quant is not None:
+        raise SlimError(
+            f"Slim.prune: {found.weights} is quantized already; give the float model as Global.pretrained_model"
+        )
     if found is not None and found.plan is not None:
         plan = found.plan
         print(f"{found.weights} is pruned already; training follows its plan:")
@@ -48,7 +53,9 @@ def _new_plan(config: Any, section: Any, found: Optional[checkpoints.Checkpoint]
         raise SlimError(f"Slim.prune.sensitivity_file: {path} does not exist yet; training computes it")
     model = build_dense(config, "train", fetch_pretrained=found is None)
     if found is not None:
-        model.set_state_dict(checkpoints.read_weights(found))
+        weights = checkpoints.read_weights(found)
+        refuse_quantized(weights, found.weights)
+        model.set_state_dict(weights)
     return make_plan(
         model,
         section,

@@ -20,7 +20,7 @@ from . import checkpoint as checkpoints
 from .config import SlimConfig, read_section
 from .errors import SlimError
 from .evaluate import top1
-from .preflight import check_data, check_device, explained, find_checkpoint, no_plan
+from .preflight import check_data, check_device, check_ema, explained, find_checkpoint, no_plan
 from .prune.plan import Plan
 from .prune.pruner import Analysis, make_plan, prune
 from .prune.sensitivity import sensitivities
@@ -65,6 +65,7 @@ class SlimEngine(ppcls_engine.Engine):
         self._best: dict[str, Any] = {}
         check_device(config)
         check_data(config, mode)
+        check_ema(config, mode, hasattr(ppcls_engine, "ExponentialMovingAverage"))
         self.checkpoint = find_checkpoint(config, mode)
         flow.check(config, self.slim, self.checkpoint, mode)
         self._base_seed = _base_seed(config)

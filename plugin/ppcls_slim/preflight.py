@@ -48,6 +48,24 @@ def check_data(config: Any, mode: str) -> None:
             raise SlimError(f"Infer.infer_imgs: {images} does not exist; give an image or a folder of images")
 
 
+def check_ema(config: Any, mode: str, known: bool) -> None:
+    """Refuse a section EMA that this PaddleClas would pass over.
+
+    Args:
+        config: PaddleClas configuration.
+        mode: as for the engine.
+        known: whether its engine averages weights (release/2.5 and later do; 2.4.2 does not).
+
+    Raises:
+        SlimError: with the remedy.
+    """
+    if mode == "train" and config.get("EMA") and not known:
+        raise SlimError(
+            "EMA: this PaddleClas keeps no moving average of the weights and would ignore the section: remove it "
+            "(-o EMA=None), or use a PaddleClas source checkout of release/2.5 or later"
+        )
+
+
 def _paths(section: Any, where: str) -> list[tuple[str, str]]:
     found = []
     for key, value in section.items():

@@ -71,7 +71,8 @@ class Predictor:
         precision: what it runs in.
 
     Raises:
-        SlimError: see :func:`files_of`; there is no GPU; or the device does not run this precision.
+        SlimError: see :func:`files_of`; there is no GPU; the device does not run this precision; or this Paddle
+            cannot read the files.
     """
 
     def __init__(
@@ -106,8 +107,14 @@ class Predictor:
             config.set_cpu_math_library_num_threads(threads)
         config.disable_glog_info()
         config.switch_ir_optim(True)
-        with quiet_passes():
-            self._predictor = paddle.inference.create_predictor(config)
+        try:
+            with quiet_passes():
+                self._predictor = paddle.inference.create_predictor(config)
+        except Exception as error:  # Paddle raises whatever its C++ does
+            raise SlimError(
+                f"{program} cannot be read by Paddle {paddle.__version__} ({type(error).__name__}): it is damaged, "
+                "or another Paddle wrote it; export it with the Paddle that is to run it"
+            ) from error
         self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
         self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
 

@@ -1,4 +1,4 @@
-"""Export of a quantized model: int8 files, and what they decide against what the trained model decides."""
+"""Export of a quantized model: int8 files, and what they compute against what the trained model computes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..evaluate import logits_of
 from ..prune.pruner import prune
 from ..quant import deploy, flow
 from ..upstream.paddle_lines import paddle
-from . import inference, verify
+from . import agreement, inference, verify
 
 HOW_TO_RUN = "HOW_TO_RUN_FAST.txt"
 
@@ -46,62 +46,64 @@ def write_int8(engine: Any, wrap: Callable[..., Any], images: np.ndarray, folder
     (folder / HOW_TO_RUN).write_text(_how_to(record), encoding="utf-8")
 
 
-def check_decisions(engine: Any, folder: Path, images: np.ndarray, source: str) -> dict[str, Any]:
+def verified_outputs(
+    engine: Any, wrap: Callable[..., Any], folder: Path, images: np.ndarray, source: str
+) -> dict[str, Any]:
     """Compare fake-quant, the exported model run plainly, and run in int8, on evaluation samples.
 
+    Args:
+        engine: with ``quant`` set; its model is wrapped, so nothing else can be exported from it afterwards.
+        wrap: ``export_model`` of the pipeline.
+        folder: what :func:`write_int8` wrote into.
+        images: samples ``[n, C, H, W]``, where there is no evaluation data.
+        source: where they came from.
+
     Returns:
-        ``samples``, ``source``, and per way of running ``top1`` (None without labels) and ``same_as_fake_quant``.
+        ``samples``, ``source``, ``warned``, ``kind`` (``decisions`` or ``features``) and ``runs``: per way of
+        running what :func:`.agreement.decisions` or :func:`.agreement.features` says.
     """
     from ..engine import ppcls_engine
 
     settings = engine.quant.settings
     loader = verify.evaluation_loader(engine.config, ppcls_engine.build_dataloader)
     batches = loader if loader is not None else [(images, None)]
-    engine.model.eval()
     device = "gpu" if engine.config["Global"]["device"] == "gpu" else "cpu"
+    trained = wrap(engine, engine.model)
     runs: dict[str, Callable[[Any], np.ndarray]] = {
-        "fake-quant": lambda x: _fake_quant(engine.model, x),
-        "exported, plain": inference.Predictor(folder, device, onednn=False),
-        "exported, int8": inference.Predictor(folder, device, precision="int8"),
+        agreement.FAKE_QUANT: lambda x: _computed(trained, x),
+        agreement.PLAIN: inference.Predictor(folder, device, onednn=False),
+        agreement.INT8: inference.Predictor(folder, device, precision="int8"),
     }
-    decisions: dict[str, list[np.ndarray]] = {name: [] for name in runs}
+    outputs: dict[str, list[np.ndarray]] = {name: [] for name in runs}
     labels: list[np.ndarray] = []
+    seen = 0
     for batch in batches:
         pixels = np.asarray(batch[0], dtype=np.float32)
         for name, run in runs.items():
-            decisions[name].append(np.asarray(run(pixels)).reshape(len(pixels), -1).argmax(1))
+            outputs[name].append(np.asarray(run(pixels)).reshape(len(pixels), -1))
         if loader is not None:
-            labels.append(np.asarray(batch[1]).reshape(len(pixels), -1)[:, 0])
-        if sum(map(len, decisions["fake-quant"])) >= settings.verify_samples:
+            labels.append(np.asarray(batch[1]).reshape(len(pixels), -1))
+        seen += len(pixels)
+        if seen >= settings.verify_samples:
             break
-    return _judge({k: np.concatenate(v) for k, v in decisions.items()}, labels, source, settings.verify_threshold)
-
-
-def _judge(
-    decisions: dict[str, np.ndarray], labels: list[np.ndarray], source: str, threshold: float
-) -> dict[str, Any]:
-    reference = decisions["fake-quant"]
     truth = np.concatenate(labels) if labels else None
-    found: dict[str, Any] = {"samples": len(reference), "source": source, "runs": {}}
-    for name, chosen in decisions.items():
-        top1 = float((chosen == truth).mean()) if truth is not None else None
-        same = float((chosen == reference).mean())
-        found["runs"][name] = {"top1": top1, "same_as_fake_quant": same}
-        accuracy = "" if top1 is None else f"top-1 {100 * top1:.2f} %, "
-        logger.info(f"ppcls_slim: {name}: {accuracy}{100 * same:.2f} % of decisions as fake-quant")
-    int8, fake = found["runs"]["exported, int8"], found["runs"]["fake-quant"]
-    lost = 0.0 if fake["top1"] is None else fake["top1"] - int8["top1"]
-    found["warned"] = bool(lost > threshold or 1 - int8["same_as_fake_quant"] > threshold)
-    if found["warned"]:
-        logger.warning(
-            f"ppcls_slim: int8 parts from fake-quant by more than Slim.quant.verify_threshold ({threshold}): "
-            f"{100 * lost:.2f} % of top-1 lost, {100 * (1 - int8['same_as_fake_quant']):.2f} % other decisions, on "
-            f"{len(reference)} samples ({source})"
-        )
-    return found
+    truth = truth[:, 0] if truth is not None and truth.shape[1] == 1 else None  # several labels: no top-1
+    compare = agreement.features if gives_features(engine.config) else agreement.decisions
+    found = {"source": source, **compare({k: np.concatenate(v) for k, v in outputs.items()}, truth)}
+    for line in agreement.lines(found):
+        logger.info(f"ppcls_slim: {line}")
+    warning = agreement.warning(found, settings.verify_threshold)
+    if warning is not None:
+        logger.warning(f"ppcls_slim: {warning}")
+    return {**found, "warned": warning is not None}
 
 
-def _fake_quant(model: paddle.nn.Layer, pixels: np.ndarray) -> np.ndarray:
+def gives_features(config: Any) -> bool:
+    """Whether the exported model gives an embedding, which has no largest class."""
+    return config["Arch"].get("infer_output_key") == "features" or config["Global"].get("eval_mode") == "retrieval"
+
+
+def _computed(model: paddle.nn.Layer, pixels: np.ndarray) -> np.ndarray:
     with paddle.no_grad():
         return logits_of(model(paddle.to_tensor(pixels))).numpy()
 

@@ -14,9 +14,10 @@ from ppcls.utils import logger
 
 from .. import checkpoint as checkpoints
 from ..config import ReportConfig
+from ..reparameterize import merge_branches
 from ..report.tables import comparison_table, summary
 from ..upstream.paddle_lines import paddle
-from . import inference, int8, verify
+from . import agreement, inference, int8, verify
 from .inference_yml import write_inference_yml
 
 INT8 = "int8"
@@ -65,7 +66,7 @@ def _export_int8(engine: Any, writing: Path, target: Path, compare: bool) -> lis
     int8.write_int8(engine, export_model, images, writing)
     sidecar = writing / f"{inference.NAME}{checkpoints.SIDECAR}"
     sidecar.write_text(int8.sidecar_text(engine, {}), encoding="utf-8")  # what says that it runs in int8
-    verified = int8.check_decisions(engine, writing, images, source)
+    verified = int8.verified_outputs(engine, export_model, writing, images, source)
     write_inference_yml(engine.config, writing)
     sidecar.write_text(int8.sidecar_text(engine, verified), encoding="utf-8")
     _move(writing, target)
@@ -81,10 +82,6 @@ def export_model(engine: Any, model: paddle.nn.Layer) -> paddle.nn.Layer:
     multilabel = engine.config["Global"].get("use_multilabel", False) and "ATTRMetric" in metrics[0]
     exported = ExportModel(engine.config["Arch"], model, multilabel)
     exported.eval()
-    for layer in exported.sublayers():
-        for fold in ("rep", "re_parameterize"):  # 2.4.2 and develop
-            if hasattr(layer, fold) and not getattr(layer, "is_repped", True):
-                getattr(layer, fold)()
     return exported
 
 
@@ -96,6 +93,7 @@ def _write(engine: Any, folder: Path) -> verify.Agreement:
     with paddle.no_grad():
         output = exported(paddle.to_tensor(images))
     expected = np.asarray((output[0] if isinstance(output, (list, tuple)) else output).numpy())
+    merge_branches(exported)  # after the outputs were taken, so that what it computes is checked too
     inference.save(exported, engine.config["Global"]["image_shape"], folder)
     found = inference.Predictor(folder, _device(engine))(images)
     return verify.compare(expected, found, source)
@@ -125,6 +123,7 @@ def _compare(engine: Any, target: Path, verified: Optional[dict[str, Any]] = Non
         dense_folder = Path(folder)
         with paddle.utils.unique_name.guard():  # some backbones name their parameters themselves
             dense = export_model(engine, build_dense(engine.config, "export", fetch_pretrained=False))
+        merge_branches(dense)
         inference.save(dense, shape, dense_folder)
         folders = (dense_folder, target)
         both = [inference.Predictor(path, _device(engine)) for path in folders]
@@ -149,19 +148,27 @@ def _compare(engine: Any, target: Path, verified: Optional[dict[str, Any]] = Non
 
 def _show_int8(engine: Any, rows: list[Row], verified: dict[str, Any]) -> list[Row]:
     """The table FP32 against int8."""
-    runs, dense = verified["runs"], engine.facts.get("top1_dense")
-    percent = {name: None if run["top1"] is None else 100 * run["top1"] for name, run in runs.items()}
+    dense = engine.facts.get("top1_dense")
     before = None if dense is None else 100 * dense
-    same = 100 * runs["exported, int8"]["same_as_fake_quant"]
+    close = agreement.closeness(verified, agreement.INT8)
+    if verified["kind"] == agreement.DECISIONS:
+        what, agree = "top-1", ("equal decisions", 100 * close, "%")
+    else:
+        what, agree, before = "recall@1", ("mean cosine of features", close, ""), None
+    fake, real = (_percent(agreement.accuracy_of(verified, run)) for run in (agreement.FAKE_QUANT, agreement.INT8))
     shown: list[Row] = [
-        ("top-1, fake-quant", before, percent["fake-quant"], "%"),
-        ("top-1, real int8", before, percent["exported, int8"], "%"),
-        (f"equal decisions of {verified['samples']}, fake-quant and int8", None, same, "%"),
+        (f"{what}, fake-quant", before, fake, "%"),
+        (f"{what}, real int8", before, real, "%"),
+        (f"{agree[0]} of {verified['samples']}, fake-quant and int8", None, *agree[1:]),
         *rows,
     ]
     for line in comparison_table(INT8, shown, "FP32").splitlines():
         logger.info(line)
     return shown
+
+
+def _percent(share: Optional[float]) -> Optional[float]:
+    return None if share is None else 100 * share
 
 
 def _latency_row(both: list[inference.Predictor], shape: list[int], batch: int, times: int, device: str) -> Row:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..errors import SlimError
+from ..reparameterize import merge_branches
 from ..upstream.paddle_lines import paddle
 from . import qat
 from .calibrate import Range, observe
@@ -80,16 +81,18 @@ def quantize(
     Raises:
         SlimError: see :func:`.qat.decide` and :func:`.qat.apply`.
     """
-    convert(model)
+    merge_branches(model)
     fused: dict[str, str] = {}
     if settings.fuse_conv_bn:
         fused = find_pairs(model, lambda: run(next(iter(batches))))
         if not fused:
             raise SlimError("Slim.quant.fuse_conv_bn: no convolution is followed by batch normalization; remove it")
         fuse(model, fused)
-    ranges = _agreed(observe(model, qat.candidates(model, settings), batches, run, settings.calibration_batches))
+    # One batch is run even without calibration: layers that never run (merged branches) are not quantized.
+    count = max(settings.calibration_batches, 1)
+    ranges = _agreed(observe(model, qat.candidates(model, settings), batches, run, count))
     record = qat.decide(model, settings, ranges, fused)
-    qat.apply(model, record, ranges)
+    qat.apply(model, record, ranges if settings.calibration_batches else None)
     return record
 
 
@@ -99,18 +102,10 @@ def rebuild(model: paddle.nn.Layer, record: QuantRecord, for_export: bool = Fals
     Raises:
         SlimError: the record belongs to another model.
     """
-    convert(model)
+    merge_branches(model)
     if record.fused:
         fuse(model, record.fused)
     qat.apply(model, record, for_export=for_export)
-
-
-def convert(model: paddle.nn.Layer) -> None:
-    """Merge the branches of re-parameterizable blocks (RepVGG, PP-LCNetV2), as PaddleClas does before QAT."""
-    for layer in model.sublayers():
-        for merge in ("rep", "re_parameterize"):  # 2.4.2 and develop
-            if hasattr(layer, merge) and not getattr(layer, "is_repped", True):
-                getattr(layer, merge)()
 
 
 def _agreed(ranges: dict[str, Range]) -> dict[str, Range]:

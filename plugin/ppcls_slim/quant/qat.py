@@ -7,19 +7,20 @@ into a model is decided once, by :func:`decide`; :func:`apply` builds it, in tra
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Optional
 
 from ..errors import SlimError
 from ..prune.patterns import expand
 from ..upstream.paddle_lines import paddle
-from ..upstream.paddle_quant import load_qat, quant_layers, quantize_inputs
+from ..upstream.paddle_quant import load_qat, quantize_inputs
 from .calibrate import Range
 from .pact import Pact, PactQuantizer, RectifiedPact
 from .record import QuantRecord
 from .settings import QuantConfig
 
 PLAIN, TWO_SIDED, RECTIFIED, ONE_SIDED = "plain", "two_sided", "rectified", "one_sided"
+HOOKS = ("weight_preprocess", "act_preprocess", "weight_quantize", "act_quantize")
 
 
 def candidates(model: paddle.nn.Layer, settings: QuantConfig) -> dict[str, paddle.nn.Layer]:
@@ -36,7 +37,7 @@ def decide(
     Args:
         model: float.
         settings: the section.
-        ranges: from calibration; empty without it.
+        ranges: of at least one batch: layers that take no part in it stay float.
         fused: what was folded, for the record.
 
     Raises:
@@ -50,8 +51,7 @@ def decide(
         name: f"Slim.quant.skip: {pattern}"
         for name, pattern in expand(settings.skip, names, "Slim.quant.skip", f"layer of {wanted}").items()
     }
-    if settings.calibration_batches:
-        floats.update({name: "never run" for name in names if name not in ranges and name not in floats})
+    floats.update({name: "never run" for name in names if name not in ranges and name not in floats})
     layers = {name: _form(settings, ranges.get(name)) for name in names if name not in floats}
     if not layers:
         raise SlimError(
@@ -92,56 +92,35 @@ def apply(
         raise SlimError(f"quantized layers that the model of Arch does not have: {', '.join(missing[:3])}")
     for name, layer in found.items():
         layer.skip_quant = name not in record.layers
-    order = [name for name in found if name in record.layers]
-    quantizer = _paddleslim(record, order, found, ranges or {}, for_export)
-    quantize_inputs(quantizer, model)
+    hooks = {key: _user_class(record.settings, key) for key in HOOKS}
+    if for_export:
+        hooks["weight_preprocess"] = None  # what it makes of the weights is stored in their place
+    quantize_inputs(load_qat(paddleslim_options(record.settings), **hooks), model)
+    if not for_export:
+        _put_pact(model, record, ranges or {})
     if ranges:
         _start_from(model, record, ranges)
 
 
-def _paddleslim(
-    record: QuantRecord,
-    order: list[str],
-    layers: Mapping[str, paddle.nn.Layer],
-    ranges: Mapping[str, Range],
-    for_export: bool,
-) -> Any:
-    """PaddleSlim's quantizer with our layers in its four hooks."""
-    settings = record.settings
+def _put_pact(model: paddle.nn.Layer, record: QuantRecord, ranges: Mapping[str, Range]) -> None:
+    """Put PACT into quantized layers, where Paddle's hooks could only put the same thing into every one."""
+    settings, options = record.settings, record.settings.pact
 
-    def act_preprocess(name: str) -> Optional[paddle.nn.Layer]:
-        kind = {TWO_SIDED: Pact, RECTIFIED: RectifiedPact}.get(record.layers[name])
-        return kind and _pact(kind, name, _start(settings, ranges.get(name)))
-
-    def weight_preprocess(name: str) -> paddle.nn.Layer:
-        largest = layers[name].weight.abs().max().item()
-        return _pact(Pact, f"{name} (weight)", max(largest, 1e-6) if settings.pact.alpha == "auto" else None)
-
-    def act_quantize(name: str) -> paddle.nn.Layer:
-        if record.layers[name] == ONE_SIDED:
-            return _pact(PactQuantizer, name, _start(settings, ranges.get(name)), bits=settings.activation_bits)
-        return quant_layers().FakeQuantMovingAverageAbsMax(
-            name=layers[name].full_name(), moving_rate=settings.moving_rate, quant_bits=settings.activation_bits
-        )
-
-    def _pact(kind: type[Pact], name: str, start: Optional[float], **more: Any) -> Pact:
-        options = settings.pact
+    def make(kind: type[Pact], name: str, start: Optional[float], **more: Any) -> Pact:
         alpha = start if start is not None else 1.0 if options.alpha == "auto" else options.alpha
         return kind(name, alpha=alpha, learning_rate=options.learning_rate, weight_decay=options.weight_decay, **more)
 
-    hooks: dict[str, Any] = {key: _user_class(settings, key) for key in ("weight_quantize", "act_quantize")}
-    if for_export:
-        hooks["act_preprocess"] = _user_class(settings, "act_preprocess")
-    else:
-        for key in ("act_preprocess", "weight_preprocess"):
-            hooks[key] = _user_class(settings, key)
-        if settings.uses_pact:
-            hooks["act_preprocess"] = _in_turn(order, act_preprocess)
+    for name, layer in quantized_layers(model, record).items():
+        form, start = record.layers[name], _start(settings, ranges.get(name))
+        if form in (TWO_SIDED, RECTIFIED):
+            layer._act_preprocess = make(RectifiedPact if form == RECTIFIED else Pact, name, start)
+        elif form == ONE_SIDED:
+            layer._fake_quant_input = make(PactQuantizer, name, start, bits=settings.activation_bits)
         if settings.weight_preprocess_type:
-            hooks["weight_preprocess"] = _in_turn(order, weight_preprocess)
-        if settings.one_sided:
-            hooks["act_quantize"] = _in_turn(order, act_quantize)
-    return load_qat(paddleslim_options(settings), **hooks)
+            largest = max(layer.weight.abs().max().item(), 1e-6)
+            layer._weight_preprocess = make(
+                Pact, f"{name} (weight)", largest if options.alpha == "auto" else options.alpha
+            )
 
 
 def _start(settings: QuantConfig, seen: Optional[Range]) -> Optional[float]:
@@ -169,20 +148,6 @@ def paddleslim_options(settings: QuantConfig) -> dict[str, Any]:
     return options
 
 
-def _in_turn(order: list[str], make: Callable[[str], Optional[paddle.nn.Layer]]) -> type:
-    """A "class" for a hook, which Paddle calls without arguments for one layer after the other.
-
-    This is the only way for a hook to know which layer it is made for.
-    """
-    names = iter(order)
-
-    class InTurn(paddle.nn.Layer):
-        def __new__(cls) -> Any:
-            return make(next(names))
-
-    return InTurn
-
-
 def _user_class(settings: QuantConfig, key: str) -> Optional[type]:
     path = getattr(settings, key)
     if path is None:
@@ -194,6 +159,10 @@ def _user_class(settings: QuantConfig, key: str) -> Optional[type]:
         raise SlimError(f"Slim.quant.{key}: {path} cannot be imported ({error})") from None
     if not (isinstance(found, type) and issubclass(found, paddle.nn.Layer)):
         raise SlimError(f"Slim.quant.{key}: {path} is no paddle.nn.Layer class")
+    try:
+        found()
+    except TypeError as error:
+        raise SlimError(f"Slim.quant.{key}: {path} has to be made without arguments ({error})") from None
     return found
 
 

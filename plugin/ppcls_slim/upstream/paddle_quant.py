@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +20,6 @@ from .paddleslim_mends import load_paddleslim, old_programs
 from .ppcls_mends import replaced
 
 ACTIVATIONS = ("relu", "relu6", "hard_swish", "swish", "leaky_relu", "gelu")
-
-
-def quant_layers() -> Any:
-    """Paddle's module of fake quantizers and quantized layers."""
-    from paddle.nn.quant import quant_layers
-
-    return quant_layers
 
 
 def load_qat(options: dict[str, Any], **hooks: Any) -> Any:
@@ -161,17 +156,25 @@ def not_taken_for_int8(model: paddle.nn.Layer, quantized: set[int]) -> None:
 
 @contextmanager
 def quiet_passes() -> Iterator[None]:
-    """Keep the graph passes' own lines (a hundred for int8) off stdout.
+    """Keep the graph passes' own lines (a hundred for int8) off stdout and stderr.
 
-    They are written by C++ without regard to ``disable_glog_info`` (2.6.2, 3.3.1).
+    They are written by C++ without regard to ``disable_glog_info`` (2.6.2, 3.3.1). What else was written to stderr
+    appears afterwards.
     """
     sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        ctypes.CDLL(None).fflush(None)  # what C++ still holds back belongs to nowhere too
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held, Path(os.devnull).open("wb") as nowhere:
+        kept = os.dup(1), os.dup(2)
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            ctypes.CDLL(None).fflush(None)  # what C++ still holds back belongs there too
+            for stream, original in enumerate(kept, 1):
+                os.dup2(original, stream)
+                os.close(original)
+            held.seek(0)
+            for line in held:
+                if not re.match(rb"(\x1b\[\d+m)?---", line):
+                    os.write(2, line)

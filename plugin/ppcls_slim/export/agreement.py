@@ -1,0 +1,109 @@
+"""How far the ways of running a quantized model agree: in decisions, or in features where there are no classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import numpy as np
+
+FAKE_QUANT, PLAIN, INT8 = "fake-quant", "exported, plain", "exported, int8"
+DECISIONS, FEATURES = "decisions", "features"
+
+Outputs = Mapping[str, np.ndarray]
+
+
+def decisions(outputs: Outputs, labels: Optional[np.ndarray]) -> dict[str, Any]:
+    """Compare scores of classes.
+
+    Args:
+        outputs: way of running -> ``[n, classes]``.
+        labels: ``[n]``, or None.
+
+    Returns:
+        ``kind``, ``samples`` and ``runs``: way of running -> ``top1`` (None without labels) and
+        ``same_as_fake_quant``, the share of samples with the same largest score.
+    """
+    chosen = {name: scores.argmax(1) for name, scores in outputs.items()}
+    runs = {
+        name: {
+            "top1": None if labels is None else float((one == labels).mean()),
+            "same_as_fake_quant": float((one == chosen[FAKE_QUANT]).mean()),
+        }
+        for name, one in chosen.items()
+    }
+    return {"kind": DECISIONS, "samples": len(outputs[FAKE_QUANT]), "runs": runs}
+
+
+def features(outputs: Outputs, labels: Optional[np.ndarray]) -> dict[str, Any]:
+    """Compare embeddings by the cosine between them.
+
+    Args:
+        outputs: way of running -> ``[n, dimensions]``.
+        labels: identities ``[n]``, or None.
+
+    Returns:
+        ``kind``, ``samples`` and ``runs``: way of running -> ``recall1`` (the share of samples whose nearest
+        other sample has their label; None without labels), and mean and ``lowest`` ``cosine`` to fake-quant.
+    """
+    unit = {
+        name: one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-12) for name, one in outputs.items()
+    }
+    runs = {}
+    for name, one in unit.items():
+        cosines = (one * unit[FAKE_QUANT]).sum(1)
+        runs[name] = {
+            "recall1": None if labels is None else _recall1(one, labels),
+            "cosine": float(cosines.mean()),
+            "lowest": float(cosines.min()),
+        }
+    return {"kind": FEATURES, "samples": len(outputs[FAKE_QUANT]), "runs": runs}
+
+
+def _recall1(unit: np.ndarray, labels: np.ndarray) -> float:
+    similarities = unit @ unit.T
+    np.fill_diagonal(similarities, -np.inf)
+    return float((labels[similarities.argmax(1)] == labels).mean())
+
+
+def accuracy_of(found: Mapping[str, Any], run: str) -> Optional[float]:
+    """Top-1 or recall@1 of a way of running; None without labels."""
+    value = found["runs"][run]["top1" if found["kind"] == DECISIONS else "recall1"]
+    return None if value is None else float(value)
+
+
+def closeness(found: Mapping[str, Any], run: str) -> float:
+    """Share of equal decisions, or mean cosine."""
+    return float(found["runs"][run]["same_as_fake_quant" if found["kind"] == DECISIONS else "cosine"])
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """One line for each way of running."""
+    said = []
+    for name, run in found["runs"].items():
+        accuracy = accuracy_of(found, name)
+        if found["kind"] == DECISIONS:
+            start = "" if accuracy is None else f"top-1 {100 * accuracy:.2f} %, "
+            said.append(f"{name}: {start}{100 * run['same_as_fake_quant']:.2f} % of decisions as fake-quant")
+        else:
+            start = "" if accuracy is None else f"recall@1 {100 * accuracy:.2f} %, "
+            said.append(
+                f"{name}: {start}cosine of features to fake-quant {run['cosine']:.4f}, lowest {run['lowest']:.4f}"
+            )
+    return said
+
+
+def warning(found: Mapping[str, Any], threshold: float) -> Optional[str]:
+    """A line with the numbers where int8 parts from fake-quant by more than the threshold, else None."""
+    before, after = accuracy_of(found, FAKE_QUANT), accuracy_of(found, INT8)
+    lost = 0.0 if before is None or after is None else before - after
+    apart = 1 - closeness(found, INT8)
+    if lost <= threshold and apart <= threshold:
+        return None
+    what, other = ("top-1", f"{100 * apart:.2f} % other decisions")
+    if found["kind"] == FEATURES:
+        what, other = ("recall@1", f"a mean cosine of {1 - apart:.4f}")
+    return (
+        f"int8 parts from fake-quant by more than Slim.quant.verify_threshold ({threshold}): {100 * lost:.2f} % of "
+        f"{what} lost, {other}, on {found['samples']} samples ({found['source']})"
+    )
