@@ -308,16 +308,19 @@ class SlimEngine(ppcls_engine.Engine):
         if stem is None:
             logger.info("ppcls_slim: no checkpoint was saved, so there is nothing to remove filters from")
             return
-        config = copy_config(self.original_config)
-        config["Global"].update(pretrained_model=str(stem), checkpoints=None)
-        pruned = SlimEngine(config, "export")
+        found = checkpoints.open_checkpoint(str(stem), "the best model")
+        assert found.zeroed is not None
+        with paddle.utils.unique_name.guard():  # some backbones name their parameters themselves
+            model = build_dense(self.original_config, "export", fetch_pretrained=False)
+        checkpoints.load_exactly(model, checkpoints.read_weights(found), found.weights)
+        self.plan = remove_zeroed(model, found.zeroed)
 
         def write(folder: Path) -> None:
-            paddle.save(pruned.model.state_dict(), str(folder / f"pruned_model{checkpoints.WEIGHTS}"))
+            paddle.save(model.state_dict(), str(folder / f"pruned_model{checkpoints.WEIGHTS}"))
 
-        sidecar = checkpoints.sidecar(pruned.plan, None, pruned.facts)
-        checkpoints.save(stem.parent, "pruned_model", write, sidecar)
-        self.saved["pruned_model"], self.plan = stem.with_name("pruned_model"), pruned.plan
+        checkpoints.save(stem.parent, "pruned_model", write, checkpoints.sidecar(self.plan, None, found.facts))
+        self.saved["pruned_model"] = stem.with_name("pruned_model")
+        self._log_plan()
         logger.info(f"ppcls_slim: {stem} without its zeroed filters: {self.saved['pruned_model']}")
 
     def _seeded_epoch(self, engine: Any, epoch_id: int, print_batch_step: int) -> None:
