@@ -195,9 +195,11 @@ class SlimConfig(_Section):
 
     @model_validator(mode="after")
     def _one_after_the_other(self) -> SlimConfig:
-        if self.quant is not None and self.prune is not None and self.prune.schedule is not None:
+        scheduled = self.prune is not None and self.prune.schedule is not None
+        if scheduled and self.quant is not None and self.quant.epochs is None:
             raise ValueError(
-                "prune.schedule and quant: quantize in a second training, which starts from pruned_model of the first"
+                "prune.schedule removes filters when training ends, and quant starts with it: set quant.epochs, and "
+                "the pruned model is quantized in a second stage"
             )
         return self
 

@@ -230,10 +230,16 @@ def test_mistakes_in_the_section(cli, small, section, words):
         assert word in result.message
 
 
-def test_quantizing_in_the_same_training_is_refused(cli, small):
-    result = cli("train", "-c", with_schedule(small), "-o", "Slim.quant={'name': 'pact'}")
+def test_quantizing_comes_in_a_second_stage(cli, small, tmp_path):
+    config = with_schedule(small)
+    result = cli("train", "-c", config, "-o", "Slim.quant={'name': 'pact'}")
     assert result.status == 2
-    assert "second training" in result.message
+    assert "set quant.epochs" in result.message
+    result = cli("train", "-c", config, "-o", "Slim.quant={'name': 'pact', 'epochs': 1, 'calibration_batches': 1}")
+    assert result.status == 0, result.err
+    stem = next(p for p in (tmp_path / "output").rglob("latest.slim.json") if "float" not in p.parts)
+    sidecar = json.loads(stem.read_text())
+    assert sidecar["quant"]["layers"] and sidecar["prune"]["flops"]["pruned"] < sidecar["prune"]["flops"]["dense"]
 
 
 def test_a_dry_run_counts_flops_twice(cli, monkeypatch):
