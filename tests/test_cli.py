@@ -23,6 +23,7 @@ TOOLS = (
     "benchmark",
     "prepare_cifar10",
     "import_weights",
+    "regress",
 )
 
 

@@ -40,7 +40,7 @@ def made_up(blocks: int = 1, dtype: type = np.float32) -> dict[str, np.ndarray]:
 @pytest.mark.paddle26
 def test_names_and_layout(cli, tmp_path):
     state = made_up(dtype=np.float16)
-    save_file({**state, "alphas": np.float32([1.5, 2.5])}, tmp_path / "w.safetensors")
+    save_file(state, tmp_path / "w.safetensors")
     result = cli("import-weights", "w.safetensors", "--output", "out/w.pdparams")
     assert result.status == 0, result.err
     assert "CifarResNet8" in result.out
@@ -52,7 +52,8 @@ def test_names_and_layout(cli, tmp_path):
     np.testing.assert_array_equal(written["linear.weight"].numpy(), state["linear.weight"].T.astype(np.float32))
     np.testing.assert_array_equal(written["layer2.0.bn1._variance"].numpy(), state["layer2.0.bn1.running_var"])
     facts = json.loads((tmp_path / "out/w.slim.json").read_text())
-    assert facts["imported"]["alphas"] == [1.5, 2.5]
+    assert facts["imported"]["file"] == "w.safetensors"
+    assert "zeroed" not in facts
 
 
 def test_logits_are_pytorchs(tmp_path, cli):
@@ -119,3 +120,68 @@ def test_published_accuracy_to_the_digit(cli, cifar10, published_weights, depth)
     assert result.status == 0, result.err
     top1 = float(re.findall(r"\[Avg\].*top1: ([0-9.]+)", result.out)[-1])
     assert round(100 * top1, 2) == PUBLISHED[depth]
+
+
+@pytest.mark.paddle26
+def test_filters_that_are_zero_are_removed_by_whoever_reads_the_checkpoint(cli, tmp_path):
+    from ppcls_slim import checkpoint as checkpoints
+    from ppcls_slim.arch.cifar_resnet import BACKBONES
+    from ppcls_slim.prune.schedule import remove_zeroed
+    from ppcls_slim.upstream.paddle_lines import paddle
+
+    state = made_up()
+    state["layer1.0.conv1.weight"][[2, 5, 11]] = 0
+    state["layer3.0.conv2.weight"][7] = 0  # of a channel that a shortcut fills too
+    save_file(state, tmp_path / "w.safetensors")
+    assert cli("import-weights", "w.safetensors", "--output", "w").status == 0
+    found = checkpoints.open_checkpoint("w", "test")
+    assert found.zeroed.chosen == {"layer1.0.conv1.weight": (2, 5, 11), "layer3.0.conv2.weight": (7,)}
+    model = BACKBONES["CifarResNet8"]()
+    model.set_state_dict(checkpoints.read_weights(found))
+    model.eval()
+    images = paddle.to_tensor(np.random.default_rng(1).normal(size=(4, 3, 32, 32)).astype(np.float32))
+    before = model(images).numpy()
+    remove_zeroed(model, found.zeroed)
+    assert model.layer1[0].conv1.weight.shape[0] in (13, 14)  # 14 where one carries the others' constants
+    assert model.layer3[0].conv2.weight.shape[0] == 64
+    np.testing.assert_allclose(model(images).numpy(), before, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.paddle26
+def test_weights_trained_with_pact_need_their_bits(cli, tmp_path):
+    save_file({**made_up(), "alphas": np.linspace(1, 2, 6, dtype=np.float32)}, tmp_path / "w.safetensors")
+    save_file(made_up(), tmp_path / "float.safetensors")
+    for arguments, words in (
+        (("w.safetensors",), "give --bits"),
+        (("float.safetensors", "--bits", "4"), "leave --bits out"),
+        (("float.safetensors", "--int8"), "--int8 is for networks trained with PACT"),
+    ):
+        result = cli("import-weights", *arguments, "--output", "out")
+        assert result.status == 2
+        assert words in result.message
+    imported = cli("import-weights", "w.safetensors", "--bits", "4", "--output", "w")
+    assert imported.status == 0, imported.err
+    assert "-o Arch.name=CifarResNet8 -o Arch.pact_bits=4 -o Arch.weight_bits=4" in imported.out
+    from ppcls_slim.upstream.paddle_lines import paddle
+
+    weights = paddle.load(str(tmp_path / "w.pdparams"))
+    order = ["relu", "layer1.0.relu1", "layer1.0.relu2", "layer2.0.relu1", "layer2.0.relu2", "layer3.0.relu1"]
+    found = [weights[f"{name}.alpha"].item() for name in order]
+    np.testing.assert_allclose(found, np.linspace(1, 2, 6), rtol=1e-6)
+
+
+def test_a_pact_network_for_int8_has_scales_from_its_alphas(cli, tmp_path):
+    save_file({**made_up(), "alphas": np.linspace(1, 2, 6, dtype=np.float32)}, tmp_path / "w.safetensors")
+    assert cli("import-weights", "w.safetensors", "--bits", "4", "--int8", "--output", "w").status == 0
+    from ppcls_slim.reference import pact
+    from ppcls_slim.upstream.paddle_lines import paddle
+
+    weights = {name: tensor.numpy() for name, tensor in paddle.load(str(tmp_path / "w.pdparams")).items()}
+    quantized = [name for name in weights if name.endswith("conv2._layer.weight") or name.endswith("conv2.weight")]
+    expected = pact.dorefa_weight(made_up()["layer2.0.conv2.weight"].astype(np.float64), 4)
+    name = next(name for name in quantized if name.startswith("layer2.0"))
+    same = np.isclose(weights[name], expected, rtol=1e-5, atol=1e-6)
+    assert same.mean() > 0.999  # float32 puts one in thousands on the other side of a threshold
+    # layer2.0.conv2 reads layer2.0.relu1, the fourth of six values from 1 to 2.
+    scale = next(v for n, v in weights.items() if n.startswith("layer2.0.conv2") and n.endswith("_input._scale"))
+    assert scale.item() == pytest.approx(1.6)

@@ -77,3 +77,39 @@ def test_two_processes_quantize_alike_and_train(small, tmp_path):
     first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
     assert any("alpha" in name for name in first)
     assert first == second
+
+
+def test_two_processes_zero_the_same_filters_and_mask_them(small, tmp_path):
+    import yaml
+
+    config = yaml.safe_load(small.read_text())
+    config["Slim"]["prune"]["schedule"] = {"name": "masked"}
+    config["Global"]["seed"] = None
+    small.write_text(yaml.safe_dump(config))
+    script = tmp_path / "train_and_tell.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'plugin')!r})\n"
+        "import json, paddle\n"
+        "from ppcls_slim.prune.schedule import Schedule\n"
+        "choose = Schedule.choose_and_zero\n"
+        "told = []\n"
+        "def telling(self, model):\n"
+        "    changed = choose(self, model)\n"
+        "    told.append(self.chosen)\n"
+        "    json.dump(told, open(f'rank{paddle.distributed.get_rank()}.json', 'w'))\n"
+        "    return changed\n"
+        "Schedule.choose_and_zero = telling\n"
+        "from ppcls_slim.cli import main\n"
+        f"sys.exit(main(['train', '-c', {str(small)!r}]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log", str(script)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=500,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    logs = "".join(path.read_text() for path in sorted((tmp_path / "log").glob("workerlog.*")))
+    assert done.returncode == 0, logs[-3000:] + done.stderr[-3000:]
+    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    assert len(first) == 2 and first[-1]  # before the first epoch, and after it
+    assert first == second
+    assert output_stem(tmp_path / "output", "pruned_model")

@@ -1,4 +1,4 @@
-"""import_weights: see `python tools/slim_plan.py --help`."""
+"""import_weights: see `python tools/import_weights.py --help`."""
 
 import sys
 from pathlib import Path

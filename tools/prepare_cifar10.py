@@ -1,4 +1,4 @@
-"""prepare_cifar10: see `python tools/slim_plan.py --help`."""
+"""prepare_cifar10: see `python tools/prepare_cifar10.py --help`."""
 
 import sys
 from pathlib import Path

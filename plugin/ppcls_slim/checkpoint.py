@@ -21,6 +21,7 @@ from typing import Any, Optional
 from . import __version__
 from .errors import SlimError
 from .prune.plan import Plan
+from .prune.zeroed import Zeroed
 from .quant.record import QuantRecord
 from .upstream.find_ppcls import ppcls_version
 from .upstream.paddle_lines import paddle
@@ -39,6 +40,7 @@ class Checkpoint:
         stem: path without ``.pdparams``.
         plan: how the model was pruned; None for a dense checkpoint.
         quant: how it was quantized; None for a float checkpoint.
+        zeroed: filters that are zero and still in place, of a training with ``Slim.prune.schedule``.
         facts: the rest of the sidecar file: versions, accuracy of the dense model, and so on.
     """
 
@@ -46,6 +48,7 @@ class Checkpoint:
     plan: Optional[Plan]
     facts: dict[str, Any]
     quant: Optional[QuantRecord] = None
+    zeroed: Optional[Zeroed] = None
 
     @property
     def weights(self) -> Path:
@@ -94,7 +97,8 @@ def open_checkpoint(path: str, key: str) -> Checkpoint:
         )
     plan = Plan.from_json(facts.pop("prune")) if facts.get("prune") else None
     quant = QuantRecord.from_json(facts.pop("quant")) if facts.get("quant") else None
-    return Checkpoint(stem, plan, facts, quant)
+    zeroed = Zeroed.from_json(facts.pop("zeroed")) if facts.get("zeroed") else None
+    return Checkpoint(stem, plan, facts, quant, zeroed)
 
 
 def read_weights(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -175,9 +179,14 @@ def finish_interrupted(folder: Path) -> None:
         shutil.rmtree(complete, ignore_errors=True)
 
 
-def sidecar(plan: Optional[Plan], quant: Optional[QuantRecord], facts: Mapping[str, Any]) -> dict[str, Any]:
+def sidecar(
+    plan: Optional[Plan],
+    quant: Optional[QuantRecord],
+    facts: Mapping[str, Any],
+    zeroed: Optional[Zeroed] = None,
+) -> dict[str, Any]:
     """What lies beside the weights: who wrote it, how it was compressed, and facts that later steps report."""
-    compressed = {"prune": plan, "quant": quant}
+    compressed = {"prune": plan, "quant": quant, "zeroed": zeroed}
     parts = {key: value.to_json() for key, value in compressed.items() if value is not None}
     ours = {key: value for key, value in facts.items() if key not in ("written_by", "weights")}
     return {"written_by": versions(), **ours, **parts}

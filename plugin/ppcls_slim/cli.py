@@ -15,14 +15,14 @@ from typing import Any, Optional
 
 from .errors import SlimError
 
-EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 2, 130, 141
+EXIT_BELOW, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 130, 141
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a sub-command; return the exit status."""
     arguments = parser().parse_args(argv)
     try:
-        _COMMANDS[arguments.command](arguments)
+        status = _COMMANDS[arguments.command](arguments)
     except SlimError as error:
         print(f"ppcls_slim: error: {error}", file=sys.stderr)
         return EXIT_INPUT
@@ -32,7 +32,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except KeyboardInterrupt:
         print(f"ppcls_slim: interrupted{_how_to_resume(arguments)}", file=sys.stderr)
         return EXIT_INTERRUPTED
-    return 0
+    return status or 0
 
 
 def script(command: str) -> None:
@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     _add_benchmark(commands)
     _add_coverage(commands)
     _add_cifar10(commands)
+    _add_regress(commands)
     schema = commands.add_parser("schema", help="write the JSON Schema of the Slim section, for editors")
     schema.add_argument("file", nargs="?", default="-", help="file to write ('-' for the screen)")
     return top
@@ -163,6 +164,19 @@ def _add_cifar10(commands: Any) -> None:
     weights = commands.add_parser("import-weights", help=text, description=text)
     weights.add_argument("source", type=Path, help="the .safetensors file")
     weights.add_argument("--output", type=Path, required=True, help="file to write, with or without .pdparams")
+    weights.add_argument("--bits", type=int, help="of a network that was trained with PACT")
+    weights.add_argument("--int8", action="store_true", help="write such a network for export to int8")
+
+
+def _add_regress(commands: Any) -> None:
+    text = "hold accuracies against published ones; exits with 1 if one lies below its tolerance"
+    regress = commands.add_parser("regress", help=text, description=text)
+    regress.add_argument("rows", type=Path, nargs="?", default=Path("benchmarks/regress.yaml"), help="%(default)s")
+    regress.add_argument("--only", metavar="PATTERN", help="rows whose names match, for example 'CIFAR*'")
+    regress.add_argument(
+        "--place", action="append", default=[], metavar="NAME=PATH", help="where data or weights are; repeatable"
+    )
+    regress.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -240,8 +254,14 @@ def _prepare_cifar10(arguments: argparse.Namespace) -> None:
 def _import_weights(arguments: argparse.Namespace) -> None:
     from .import_weights import import_weights
 
-    arch = import_weights(arguments.source, arguments.output)
-    print(f"{arguments.output}: weights of Arch.name {arch}")
+    arch = import_weights(arguments.source, arguments.output, arguments.bits, arguments.int8)
+    print(f"{arguments.output}: use it with {arch}")
+
+
+def _regress(arguments: argparse.Namespace) -> int:
+    from .regress import regress
+
+    return 0 if regress(arguments.rows, arguments.only, arguments.place, arguments.json) else EXIT_BELOW
 
 
 def _schema(arguments: argparse.Namespace) -> None:
@@ -256,7 +276,7 @@ def _schema(arguments: argparse.Namespace) -> None:
         Path(arguments.file).write_text(text + "\n", encoding="utf-8")
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+_COMMANDS: dict[str, Callable[[argparse.Namespace], Optional[int]]] = {
     "train": _train,
     "eval": _eval,
     "infer": _infer,
@@ -267,6 +287,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "coverage": _coverage,
     "prepare-cifar10": _prepare_cifar10,
     "import-weights": _import_weights,
+    "regress": _regress,
     "schema": _schema,
 }
 

@@ -26,6 +26,24 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ScheduleConfig(_Section):
+    """``Slim.prune.schedule``: prune while training, as the papers do, instead of once before it."""
+
+    name: Literal["soft", "masked"] = Field(
+        description=(
+            "soft: filters are chosen and zeroed after every epoch and may grow back in between. masked: also before "
+            "training, and the gradients of the chosen filters are masked until the next choice."
+        )
+    )
+    layers: Literal["groups", "convolutions"] = Field(
+        "groups",
+        description=(
+            "groups: channels that can be removed, silenced with their normalization. convolutions: the filters of "
+            "every convolution by itself and nothing else, as the FPGM authors' program."
+        ),
+    )
+
+
 class PruneConfig(_Section):
     """``Slim.prune``: PaddleSlim's ``FPGMFilterPruner`` (``L1Norm...``, ``L2Norm...``) and its methods."""
 
@@ -46,6 +64,18 @@ class PruneConfig(_Section):
     skip: list[str] = Field(
         default_factory=list,
         description="Layer names or patterns whose filters are all kept (skip_vars).",
+    )
+    norm_ratio: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description=(
+            "FPGM-mix: this share of the filters is chosen by its norm, and the rest of the ratio by distance among "
+            "the others. The paper's FPGM-mix 40 % is pruned_ratio 0.4 with norm_ratio 0.1."
+        ),
+    )
+    schedule: Optional[ScheduleConfig] = Field(
+        None, description="Zero filters while the dense model trains, and remove them at the end."
     )
     pruned_flops: Optional[float] = Field(
         None,
@@ -123,6 +153,23 @@ class PruneConfig(_Section):
             raise ValueError("every ratio is 0: nothing would be pruned. Raise one, or remove the section")
         return self
 
+    @model_validator(mode="after")
+    def _schedule_and_mix_fit(self) -> PruneConfig:
+        if self.norm_ratio and self.name != "fpgm":
+            raise ValueError(f"norm_ratio is part of FPGM-mix: set name to fpgm, or remove it beside {self.name}")
+        ratios = [ratio for ratio in (self.pruned_ratio, *self.ratios.values()) if ratio]
+        if self.norm_ratio and (not ratios or self.norm_ratio > min(ratios)):
+            raise ValueError(
+                f"norm_ratio {self.norm_ratio:g} is part of the ratio, and cannot be more than it: lower norm_ratio, "
+                "or raise pruned_ratio and every one of ratios"
+            )
+        if self.schedule is not None and self.schedule.layers == "convolutions":
+            if self.pruned_flops is not None:
+                raise ValueError("schedule.layers: convolutions needs pruned_ratio or ratios instead of pruned_flops")
+            if self.align not in ("auto", 1):
+                raise ValueError(f"schedule.layers: convolutions counts as the paper does: remove align {self.align}")
+        return self
+
 
 class ReportConfig(_Section):
     """``Slim.report``: dense against compressed, as a table, when training ends."""
@@ -145,6 +192,16 @@ class SlimConfig(_Section):
             "file size and latency of both. true, or options."
         ),
     )
+
+    @model_validator(mode="after")
+    def _one_after_the_other(self) -> SlimConfig:
+        scheduled = self.prune is not None and self.prune.schedule is not None
+        if scheduled and self.quant is not None and self.quant.epochs is None:
+            raise ValueError(
+                "prune.schedule removes filters when training ends, and quant starts with it: set quant.epochs, and "
+                "the pruned model is quantized in a second stage"
+            )
+        return self
 
     @field_validator("report", mode="before")
     @classmethod
@@ -210,6 +267,7 @@ def _one_line(error: ValidationError) -> str:
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "prune": PruneConfig,
+    "schedule": ScheduleConfig,
     "quant": QuantConfig,
     "pact": PactConfig,
     "report": ReportConfig,

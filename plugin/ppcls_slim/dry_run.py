@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any, Optional
 
 from . import checkpoint as checkpoints
-from .config import read_section
+from .config import PruneConfig, read_section
 from .engine import build_dense
 from .errors import SlimError
 from .preflight import find_checkpoint
 from .prune.plan import Plan
 from .prune.pruner import make_plan
+from .prune.schedule import make_schedule, remove_zeroed
 from .prune.sensitivity import read as read_sensitivities
 from .quant.flow import refuse_quantized
+from .report.paper_flops import both_counts
 from .report.tables import plan_table
 
 
@@ -43,7 +45,13 @@ def dry_run(config: Any, json_file: Optional[Path]) -> Plan:
         plan = _new_plan(config, section.prune, found)
     if json_file is not None and str(json_file) != "-":
         json_file.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
-    print(json.dumps(plan.to_json(), indent=1) if str(json_file) == "-" else plan_table(plan))
+    if str(json_file) == "-":
+        print(json.dumps(plan.to_json(), indent=1))
+        return plan
+    print(plan_table(plan))
+    counts = both_counts(config["Arch"]["name"], PruneConfig.model_validate(plan.settings), plan)
+    if counts is not None:
+        print(counts)
     return plan
 
 
@@ -56,10 +64,13 @@ def _new_plan(config: Any, section: Any, found: Optional[checkpoints.Checkpoint]
         weights = checkpoints.read_weights(found)
         refuse_quantized(weights, found.weights)
         model.set_state_dict(weights)
-    return make_plan(
-        model,
-        section,
-        config["Global"]["image_shape"],
-        config["Global"]["device"],
-        lambda analysis: read_sensitivities(path, model) if path else {},
-    )
+    shape, device = config["Global"]["image_shape"], config["Global"]["device"]
+
+    def sensitivity(analysis: Any) -> Any:
+        return read_sensitivities(path, model) if path else {}
+
+    if section.schedule is None:
+        return make_plan(model, section, shape, device, sensitivity)
+    schedule = make_schedule(model, section, shape, device, sensitivity)
+    schedule.choose_and_zero(model)
+    return remove_zeroed(model, schedule.record())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
@@ -17,16 +17,19 @@ from typing import Any, Optional
 import numpy as np
 
 from . import checkpoint as checkpoints
-from .config import SlimConfig, read_section
+from .config import PruneConfig, SlimConfig, read_section
 from .errors import SlimError
 from .evaluate import top1
 from .preflight import check_data, check_device, check_ema, explained, find_checkpoint, no_plan
+from .processes import decided_by_first
 from .prune.plan import Plan
 from .prune.pruner import Analysis, make_plan, prune
+from .prune.schedule import Schedule, make_schedule, remove_zeroed
 from .prune.sensitivity import sensitivities
 from .quant import flow
 from .quant.record import QuantRecord
 from .report.alpha_plot import alpha_plot
+from .report.paper_flops import both_counts
 from .report.tables import plan_table
 from .upstream.paddle_lines import paddle
 from .upstream.ppcls_mends import add_names, copy_config, load_engine, replaced
@@ -60,6 +63,8 @@ class SlimEngine(ppcls_engine.Engine):
         self.slim: SlimConfig = read_section(config) or SlimConfig()
         self.plan: Optional[Plan] = None
         self.quant: Optional[QuantRecord] = None
+        self.schedule: Optional[Schedule] = None
+        self._has_weights = False  # building has put the checkpoint's weights in already
         self.facts: dict[str, Any] = {}
         self.saved: dict[str, Path] = {}  # prefix -> stem of the last checkpoint saved under it
         self._best: dict[str, Any] = {}
@@ -68,6 +73,9 @@ class SlimEngine(ppcls_engine.Engine):
         check_ema(config, mode, hasattr(ppcls_engine, "ExponentialMovingAverage"))
         self.checkpoint = find_checkpoint(config, mode)
         flow.check(config, self.slim, self.checkpoint, mode)
+        self._resumes = mode == "train" and bool(config["Global"].get("checkpoints"))
+        if self.slim.prune is not None and self.slim.prune.schedule is not None and config.get("EMA"):
+            raise SlimError("EMA: averaged weights are not zero where Slim.prune.schedule zeroes: remove one of them")
         self._base_seed = _base_seed(config)
         _log_quietly()
         # Optimizer states are saved under generated names (conv2d_0.w_0_velocity_0). Counting from zero for
@@ -104,8 +112,11 @@ class SlimEngine(ppcls_engine.Engine):
         followed = self.checkpoint.plan if self.checkpoint else None
         quantized = self.checkpoint.quant if self.checkpoint else None
         model = build_dense(config, mode, fetch_pretrained=followed is None and quantized is None)
+        zeroed = self.checkpoint.zeroed if self.checkpoint else None
         if followed is not None:
             self._follow(followed, model)
+        elif zeroed is not None and not self._resumes:
+            self._remove_zeroed(model)
         elif self.slim.prune is not None and quantized is None:
             self._prune(model, mode)
         elif self.slim.quant is None and quantized is None:
@@ -170,9 +181,12 @@ class SlimEngine(ppcls_engine.Engine):
             raise SlimError(no_plan(self.checkpoint, mode))
         if self.checkpoint is not None:
             self._load_dense(model)
-        if self.slim.report is not None and self._can_evaluate():
+        if self.slim.report is not None and self._can_evaluate() and not self._resumes:
             self.facts["top1_dense"] = self._top1(model)
-        made = decided_once(
+        if section.schedule is not None:
+            self._start_schedule(model)
+            return
+        made = decided_by_first(
             lambda: make_plan(
                 model,
                 section,
@@ -183,14 +197,50 @@ class SlimEngine(ppcls_engine.Engine):
         )
         self.plan = Plan.from_json(made)
         prune(model, self.plan)
-        for line in plan_table(self.plan).splitlines():
-            logger.info(line)
+        self._log_plan()
         if "top1_dense" in self.facts:
             self.facts["top1_pruned"] = self._top1(model)
             logger.info(
                 f"ppcls_slim: top-1 {100 * self.facts['top1_dense']:.2f} % dense, "
                 f"{100 * self.facts['top1_pruned']:.2f} % pruned, before fine-tuning"
             )
+
+    def _start_schedule(self, model: paddle.nn.Layer) -> None:
+        section = self.slim.prune
+        assert section is not None and section.schedule is not None
+        shape, device = self.config["Global"]["image_shape"], self.config["Global"]["device"]
+        resumed = None
+        if self._resumes:
+            assert self.checkpoint is not None
+            resumed, self.facts = self.checkpoint.zeroed, dict(self.checkpoint.facts)
+        self.schedule = make_schedule(
+            model, section, shape, device, lambda analysis: self._sensitivities(model, analysis)
+        )
+        self.schedule.start(model, resumed)
+        self._has_weights = True
+        logger.info(f"ppcls_slim: {self.schedule.summary()}")
+
+    def _remove_zeroed(self, model: paddle.nn.Layer) -> None:
+        """Load weights of which filters are zero, and take those filters out."""
+        assert self.checkpoint is not None and self.checkpoint.zeroed is not None
+        self._load_exactly(model)
+        try:
+            self.plan = remove_zeroed(model, self.checkpoint.zeroed)
+        except SlimError as error:
+            raise SlimError(f"{self.checkpoint.weights}: {error}") from None
+        self.facts = dict(self.checkpoint.facts)
+        self._has_weights = True
+        logger.info(f"ppcls_slim: removing the filters that are zero in {self.checkpoint.weights}")
+        self._log_plan()
+
+    def _log_plan(self) -> None:
+        assert self.plan is not None
+        for line in plan_table(self.plan).splitlines():
+            logger.info(line)
+        section = PruneConfig.model_validate(self.plan.settings)
+        counts = both_counts(self.config["Arch"]["name"], section, self.plan)
+        if counts is not None:
+            logger.info(f"ppcls_slim: {counts}")
 
     def _sensitivities(self, model: paddle.nn.Layer, analysis: Analysis) -> dict[str, dict[float, float]]:
         assert self.slim.prune is not None and self.slim.prune.sensitivity_file is not None
@@ -230,8 +280,8 @@ class SlimEngine(ppcls_engine.Engine):
         if self.checkpoint is None:
             return
         decided_here = self.quant is not None and self.checkpoint.quant is None
-        if decided_here:
-            pass  # the weights were loaded before the model was quantized
+        if decided_here or self._has_weights:
+            pass  # the weights were loaded before the model was quantized, or filters zeroed or removed
         elif self.plan is None and self.quant is None:
             self._load_dense(model)
         elif self.checkpoint.plan is not None or self.checkpoint.quant is not None:
@@ -250,6 +300,29 @@ class SlimEngine(ppcls_engine.Engine):
         if self.facts.get("alpha") and self.saved:
             picture = alpha_plot(self.facts["alpha"], next(iter(self.saved.values())).parent)
             logger.info(f"ppcls_slim: alphas over the epochs: {picture}")
+        if self.schedule is not None and paddle.distributed.get_rank() == 0:
+            self._save_removed()
+
+    def _save_removed(self) -> None:
+        """Write the best model once more, under the name pruned_model, without the filters that are zero."""
+        stem = self.saved.get("best_model") or self.saved.get("latest")
+        if stem is None:
+            logger.info("ppcls_slim: no checkpoint was saved, so there is nothing to remove filters from")
+            return
+        found = checkpoints.open_checkpoint(str(stem), "the best model")
+        assert found.zeroed is not None
+        with paddle.utils.unique_name.guard():  # some backbones name their parameters themselves
+            model = build_dense(self.original_config, "export", fetch_pretrained=False)
+        checkpoints.load_exactly(model, checkpoints.read_weights(found), found.weights)
+        self.plan = remove_zeroed(model, found.zeroed)
+
+        def write(folder: Path) -> None:
+            paddle.save(model.state_dict(), str(folder / f"pruned_model{checkpoints.WEIGHTS}"))
+
+        checkpoints.save(stem.parent, "pruned_model", write, checkpoints.sidecar(self.plan, None, found.facts))
+        self.saved["pruned_model"] = stem.with_name("pruned_model")
+        self._log_plan()
+        logger.info(f"ppcls_slim: {stem} without its zeroed filters: {self.saved['pruned_model']}")
 
     def _seeded_epoch(self, engine: Any, epoch_id: int, print_batch_step: int) -> None:
         """Make all randomness of an epoch a function of seed, epoch and rank, so that resuming repeats it."""
@@ -260,7 +333,14 @@ class SlimEngine(ppcls_engine.Engine):
         sampler = getattr(self.train_dataloader, "batch_sampler", None)
         if hasattr(sampler, "set_epoch"):
             sampler.set_epoch(epoch_id - 1)
+        bare = self.model._layers if isinstance(self.model, paddle.DataParallel) else self.model
+        if self.schedule is not None:
+            self.schedule.let_grow(bare)
         self._train_epoch(engine, epoch_id, print_batch_step)
+        if self.schedule is not None:
+            changed = self.schedule.choose_and_zero(bare)
+            self.facts.setdefault("changed_filters", []).append([epoch_id, changed])
+            logger.info(f"ppcls_slim: epoch {epoch_id}, filters zeroed, {changed} of them others than before")
         if self.quant is not None:
             flow.after_epoch(self.model, epoch_id, self.facts)
             alphas = flow.alpha_line(self.facts)
@@ -288,7 +368,9 @@ class SlimEngine(ppcls_engine.Engine):
             self.saved[prefix] = checkpoints.stem_of(str(model_path / weights.relative_to(folder)))
 
         model_path = Path(model_path)
-        sidecar = checkpoints.sidecar(self.plan, self.quant, facts) if self.plan or self.quant else None
+        zeroed = self.schedule.record() if self.schedule else None
+        compressed = self.plan or self.quant or zeroed
+        sidecar = checkpoints.sidecar(self.plan, self.quant, facts, zeroed) if compressed else None
         checkpoints.save(model_path, prefix, write, sidecar)
         logger.info(f"Already save model in {self.saved[prefix]}")
 
@@ -337,17 +419,6 @@ def fresh_names() -> Any:
     """A new counter for generated names."""
     before = paddle.utils.unique_name.switch()
     return paddle.utils.unique_name.switch(*before)
-
-
-def decided_once(make: Callable[[], Any]) -> Any:
-    """Plain data made in the first process, in all of them: random weights may differ, and only the first saves."""
-    distributed = paddle.distributed
-    if distributed.get_world_size() == 1:
-        return make()
-    distributed.init_parallel_env()
-    box = [make() if distributed.get_rank() == 0 else None]
-    distributed.broadcast_object_list(box, src=0)
-    return box[0]
 
 
 def build_dense(config: Any, mode: str, fetch_pretrained: bool = True) -> paddle.nn.Layer:

@@ -92,8 +92,19 @@ def find_checkpoint(config: Any, mode: str) -> Optional[Checkpoint]:
     if str(path).startswith(("http://", "https://")):
         path = _download(str(path), key)
     found = checkpoints.open_checkpoint(str(path), key)
-    if resume and found.plan is None and (read_section(config) or SlimConfig()).prune is not None:
+    prune = (read_section(config) or SlimConfig()).prune
+    if resume and found.zeroed is not None and (prune is None or prune.schedule is None):
+        raise SlimError(
+            f"{key}: {found.weights} is of a training with Slim.prune.schedule: keep that section to resume, or give "
+            "the checkpoint as Global.pretrained_model to go on without what is zeroed"
+        )
+    if resume and found.zeroed is None and found.plan is None and prune is not None:
         raise SlimError(no_plan(found, "train"))
+    if resume and found.plan is not None and prune is not None and prune.schedule is not None:
+        raise SlimError(
+            f"{key}: {found.weights} is pruned already; give it as Global.pretrained_model to fine-tune it, or "
+            "resume from the latest checkpoint of the training with the schedule"
+        )
     return found
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from ppcls.utils import logger
 
 from .config import read_section
-from .engine import SlimEngine, decided_once
+from .engine import SlimEngine
 from .errors import SlimError
 from .preflight import find_checkpoint
+from .processes import decided_by_first
 from .upstream.ppcls_mends import copy_config
 
 FLOAT = "float"  # folder of the first stage in Global.output_dir
@@ -47,7 +48,7 @@ def _float_stage(config: Any) -> Path:
     first["Global"]["output_dir"] = str(Path(config["Global"]["output_dir"]) / FLOAT)
     saved = _train(first).saved
     # Only the first process saves, and knows where.
-    stem = decided_once(lambda: str(saved.get("best_model") or saved.get("latest") or ""))
+    stem = decided_by_first(lambda: str(saved.get("best_model") or saved.get("latest") or ""))
     if not stem:
         raise SlimError("Slim.quant.epochs: the float stage saved no checkpoint to quantize; raise Global.epochs")
     return Path(stem)

@@ -28,6 +28,14 @@ def test_the_papers_resnet20_at_30_percent_has_two_digits_swapped() -> None:
     assert f"{cifar_flops.paper_flops(20, 0.3):.2e}" == "2.34e+07"
 
 
+@pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
+@pytest.mark.parametrize("pruned", [0.0, 0.1, 0.3, 0.4, 0.7])
+def test_the_report_counts_as_the_reference(depth: int, pruned: float) -> None:
+    from ppcls_slim.report import paper_flops
+
+    assert paper_flops.paper_flops(depth, pruned) == pytest.approx(cifar_flops.paper_flops(depth, pruned), rel=1e-12)
+
+
 def test_dense_count_by_hand() -> None:
     stem = 16 * 3 * 9 * 32 * 32
     per_layer = [16 * 16 * 9 * 32 * 32, 32 * 32 * 9 * 16 * 16, 64 * 64 * 9 * 8 * 8]

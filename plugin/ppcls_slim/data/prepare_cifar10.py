@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle
 import tarfile
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SlimError
+from ..files import whole
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -67,14 +67,8 @@ def prepare(source: Path, target: Path) -> dict[str, np.ndarray]:
     with _opened(source) as (kind, read):
         arrays = _from_archive(source, read) if kind == ARCHIVE_FOLDER else _from_sheets(source, read)
     _check(arrays, source)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    writing = target.with_name(f".{target.name}.writing-{os.getpid()}")
-    try:
-        with writing.open("wb") as file:
-            np.savez(file, **arrays)
-        writing.replace(target)
-    finally:
-        writing.unlink(missing_ok=True)
+    with whole(target) as writing, writing.open("wb") as file:
+        np.savez(file, **arrays)
     return arrays
 
 

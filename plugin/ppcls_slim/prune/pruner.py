@@ -98,13 +98,28 @@ def plan_from(
     allocations = allocate(
         config, analysis.grouping, analysis.convolutions, analysis.cost, analysis.shapes, align, sensitivity
     )
-    kept = kept_units(model, criteria.get(config.name), groups, allocations, align)
-    surgery = plan_surgery(model, groups, kept)
-    if not surgery.cuts:
+    kept = kept_units(model, criteria.get(config.name), groups, allocations, align, config.norm_ratio)
+    plan = plan_of_kept(analysis, model, config, kept, allocations, align, because)
+    if not plan.surgery.cuts:
         raise SlimError(
             f"Slim.prune prunes nothing: {_why_nothing(groups, allocations, align)}; raise the ratio, lower align, "
             "or remove the section"
         )
+    return plan
+
+
+def plan_of_kept(
+    analysis: Analysis,
+    model: paddle.nn.Layer,
+    config: PruneConfig,
+    kept: Sequence[np.ndarray],
+    allocations: Sequence[Allocation],
+    align: int,
+    because: str,
+) -> Plan:
+    """Turn what every group keeps, bool ``[units]`` each, into a plan; it may cut nothing."""
+    groups = analysis.grouping.groups
+    surgery = plan_surgery(model, groups, kept)
     return Plan(
         criterion=config.name,
         settings=config.model_dump(mode="json"),
@@ -157,8 +172,17 @@ def kept_units(
     groups: Sequence[Group],
     allocations: Sequence[Allocation],
     align: int,
+    norm_ratio: float = 0.0,
 ) -> list[np.ndarray]:
     """Score and select: for each group bool ``[units]``, True where a unit stays.
+
+    Args:
+        model: dense.
+        criterion: scores.
+        groups: as analysed.
+        allocations: one a group.
+        align: multiple that kept channels are rounded to.
+        norm_ratio: share of the units that goes by the norm of their filters, before the criterion is asked.
 
     Raises:
         SlimError: a weight that is to be scored is not finite.
@@ -179,11 +203,34 @@ def kept_units(
                 units = len(np.unique(own[own >= 0]))
                 seen[own[own >= 0]] = True
                 share = count if units == group.units else round(units * allocation.ratio)
-                keep[units_to_prune(criterion, weight, own, min(share, units - 1))] = False
+                count_here = min(share, units - 1)
+                by_norm = round(count_here * norm_ratio / allocation.ratio)
+                keep[choose_lowest(criterion, weight, own, count_here, by_norm)] = False
             for part in group.never_empty:
                 keep[part[0]] |= not keep[list(part)].any()
         kept.append(keep)
     return kept
+
+
+def choose_lowest(
+    criterion: criteria.Criterion, weight: np.ndarray, unit_of: np.ndarray, count: int, by_norm: int
+) -> np.ndarray:
+    """Choose ``by_norm`` units by the norm of their filters, and the rest of ``count`` by the criterion.
+
+    FPGM-mix, as the authors' ``get_filter_similar``: distances are those among the filters that the norm has left.
+
+    Args:
+        criterion: scores.
+        weight: ``[out_c, ...]``.
+        unit_of: int ``[out_c]``, unit of each filter; filters with -1 have no say.
+        count: units in all.
+        by_norm: of these.
+    """
+    if by_norm == 0:
+        return units_to_prune(criterion, weight, unit_of, count)
+    small = units_to_prune(criteria.get("l2_norm"), weight, unit_of, by_norm)
+    left = (unit_of >= 0) & ~np.isin(unit_of, small)
+    return np.concatenate([small, units_to_prune(criterion, weight[left], unit_of[left], count - by_norm)])
 
 
 def _decisions(

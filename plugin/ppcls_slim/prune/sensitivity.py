@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import SlimError
+from ..files import write_text
 from ..upstream.paddle_lines import paddle
 from . import criteria
 from .groups import Group, layer_of
@@ -128,7 +129,4 @@ class _PaddleSlimStatus(pickle.Unpickler):
 
 
 def _write(path: Path, table: Table) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(json.dumps(table, indent=1), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(table, indent=1))

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from ..errors import SlimError
 from ..upstream.paddle_lines import paddle
+from ..upstream.paddle_quant import round_positive
 
 # Reading alpha costs a synchronisation on a GPU, so a broken one is looked for every so many batches.
 CHECK_EVERY = 20
@@ -58,7 +59,7 @@ def one_sided(x: paddle.Tensor, alpha: paddle.Tensor, bits: int) -> paddle.Tenso
     inside = (x >= 0).astype(x.dtype) - above
     clipped = x * inside + alpha * above
     with paddle.no_grad():
-        rounding = paddle.round(clipped * (steps / alpha)) * (alpha / steps) - clipped
+        rounding = round_positive(clipped * (steps / alpha)) * (alpha / steps) - clipped
     return clipped + rounding
 
 

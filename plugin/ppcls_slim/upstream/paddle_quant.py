@@ -178,3 +178,13 @@ def quiet_passes() -> Iterator[None]:
             for line in held:
                 if not re.match(rb"(\x1b\[\d+m)?---", line):
                     os.write(2, line)
+
+
+def round_positive(x: paddle.Tensor) -> paddle.Tensor:
+    """Round values that are not negative, halves up, wherever it is called.
+
+    Paddle 3.3.1's ``round`` and ``floor`` refuse the variables of old-style programs, as which int8 models are
+    exported: ``round(): argument (position 1) must be Value, but got Variable``. ``trunc`` takes them. May go
+    when int8 models are exported as PIR programs.
+    """
+    return paddle.round(x) if paddle.in_dynamic_mode() else paddle.trunc(x + 0.5)
