@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import SlimError
 from ..upstream.find_ppcls import BACKBONES, VARIABLE, ppcls_version
@@ -44,6 +46,7 @@ def coverage(arguments: argparse.Namespace) -> None:
     digest = code_digest()
     rows = [Row(name, files[name], job, paddle, release, digest) for job in arguments.job or JOBS for name in names]
     limit = arguments.limit
+    signal.signal(signal.SIGTERM, _stop)
 
     def finished(new: Row, old: Row) -> bool:
         same = (old.paddle, old.paddleclas) == (new.paddle, new.paddleclas)
@@ -57,6 +60,10 @@ def coverage(arguments: argparse.Namespace) -> None:
         counts = {result: sum(row.result == result for row in own) for result in {row.result for row in own}}
         print(f"{job}: " + ", ".join(f"{count} {result}" for result, count in sorted(counts.items())))
     print(f"written to {table}")
+
+
+def _stop(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def _take_paddleclas(place: Path | None, work: Path) -> str:

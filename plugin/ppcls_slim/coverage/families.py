@@ -57,7 +57,7 @@ def smallest(backbones: Sequence[Backbone]) -> list[str]:
 
 
 def matching(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Names that fit one of the shell patterns.
+    """Names that fit the shell patterns, in the order of the patterns.
 
     Raises:
         SlimError: a pattern fits none.
@@ -65,4 +65,4 @@ def matching(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise SlimError(f"coverage: there is no backbone {pattern}{did_you_mean(pattern, names)}")
-    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    return list(dict.fromkeys(name for pattern in patterns for name in names if fnmatchcase(name, pattern)))

@@ -91,9 +91,9 @@ def survey(count: bool) -> tuple[str, list[Backbone]]:
     """
     ours, theirs = multiprocessing.Pipe(duplex=False)
     process = _context().Process(target=_survey, args=(theirs, count), daemon=True)
-    process.start()
-    theirs.close()
     try:
+        process.start()
+        theirs.close()
         found = ours.recv()
     except EOFError:
         raise SlimError("coverage: the process that reads PaddleClas's backbones died; its output is above") from None

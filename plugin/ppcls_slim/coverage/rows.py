@@ -34,7 +34,7 @@ class Row:
         flops_removed: share of them.
         frozen_share: share of the filters of all convolutions that is in no group.
         frozen: ``layers x reason``, most frequent first.
-        analysis_seconds: analysis, scoring and selection.
+        analysis_seconds: analysis, scoring and selection; of the processor, since other jobs run beside it.
         proof_random: error of the proof on noise, see :class:`..prune.proof.Proof`.
         proof_real: the same on digits.
         proof_effect: smaller of the two effects: what silencing changed.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SlimError
+from ..upstream.onednn import spare_interpolation, without_onednn
 from ..upstream.paddle_lines import gpu_available, paddle
 from ..upstream.paddle_quant import quiet_passes
 
@@ -100,10 +101,13 @@ class Predictor:
             if onednn:
                 config.enable_mkldnn()
                 config.set_mkldnn_cache_capacity(10)
+                spare_interpolation(config, program)
                 if self.precision == "int8":
                     config.enable_mkldnn_int8()
                 elif self.precision == "bf16":
                     config.enable_mkldnn_bfloat16()
+            else:
+                without_onednn(config)
             config.set_cpu_math_library_num_threads(threads)
         config.disable_glog_info()
         config.switch_ir_optim(True)

@@ -20,6 +20,9 @@ from .select import units_to_prune
 from .surgery import Cut, plan_surgery, shapes_of
 
 ALIGN_ON_GPU = 8
+WORTH_IT = 0.05
+"""Share of the FLOPs that has to be in layers which pruning reaches; attention and MLPs are not pruned."""
+INSTEAD = "quantize this model instead (Slim.quant: {name: pact})"
 
 
 @dataclass(frozen=True)
@@ -42,22 +45,29 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
         input_shape: ``[C, H, W]``.
 
     Raises:
-        SlimError: the model has no convolution, or none that can be pruned.
+        SlimError: the model has no convolution, or hardly any that can be pruned.
     """
     convolutions = tuple(n for n, layer in model.named_sublayers() if isinstance(layer, paddle.nn.Conv2D))
     if not convolutions:
-        raise SlimError(f"Slim.prune: {type(model).__name__} has no convolution to prune; remove the section")
+        raise SlimError(f"Slim.prune: {type(model).__name__} has no convolution to prune; {INSTEAD}")
     from .analysis import analyse
 
     shape = tuple(config.input_shape or input_shape)
     grouping = analyse(model, shape, config.input_dtype, config.skip_leaves)
     if not grouping.groups:
         reasons = "; ".join(sorted(set(grouping.frozen.values()))[:3])
-        raise SlimError(f"Slim.prune: no convolution of {type(model).__name__} can be pruned: {reasons}")
+        raise SlimError(f"Slim.prune: no convolution of {type(model).__name__} can be pruned: {reasons}; {INSTEAD}")
     # Pointwise layers of some backbones are linear layers on [n, h, w, c]; they can be named like convolutions.
     masters = (layer_of(master) for group in grouping.groups for master in group.masters)
     convolutions = tuple(dict.fromkeys([*convolutions, *masters]))
     cost = measure(model, shape, config.input_dtype)
+    reached = {member.param for group in grouping.groups for member in group.members}
+    share = 1 - cost.flops(dict.fromkeys(reached, (0,))) / cost.flops()
+    if share < WORTH_IT:
+        raise SlimError(
+            f"Slim.prune: convolutions that can be pruned have {100 * share:.1f} % of the FLOPs of "
+            f"{type(model).__name__}; {INSTEAD}"
+        )
     return Analysis(grouping, convolutions, cost, shapes_of(model), shape)
 
 

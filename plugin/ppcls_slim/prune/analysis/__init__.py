@@ -60,11 +60,11 @@ def analyse(
         if not any(mode.get("merged") for mode in map(dict, modes)):
             merging.count_channels(model, flow)
         grouping = build(model, flow)
-        found = list(flow.wrong) or disagreements(model, input_shape, dtype, modes, flow, grouping)
+        found = dict.fromkeys(flow.wrong, True) or disagreements(model, input_shape, dtype, modes, flow, grouping)
         if not found:
             return grouping
-        for site in found:
-            code.give_up(site)
+        for site, readable in found.items():
+            code.give_up(site, all_readings=not readable)
     return build(model, Flow(), "sizes written in the code")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -46,13 +46,17 @@ def disagreements(
     modes: Mapping[Any, Program],
     flow: Flow,
     grouping: Grouping,
-) -> list[Any]:
-    """Return the sites at which the model with some units removed does not do what was expected."""
+) -> dict[Any, bool]:
+    """Return the sites at which the model with some units removed does not do what was expected.
+
+    Returns:
+        Sites, each with whether another reading of it could help: not where nothing was removed from what it reads.
+    """
     for reverse in (False, True) if flow.readings else (False,):
         found = _differences(model, input_shape, dtype, modes, flow, _some_units(flow, grouping, reverse))
         if found:
             return found
-    return []
+    return {}
 
 
 def _differences(
@@ -62,7 +66,7 @@ def _differences(
     modes: Mapping[Any, Program],
     flow: Flow,
     units: list[int],
-) -> list[Any]:
+) -> dict[Any, bool]:
     removed = np.zeros(len(flow.labels.parent) + 1, bool)  # the last one for FIXED
     removed[units] = True
     roots = {key: flow.labels.find(labels) for key, labels in flow.params.items()}
@@ -71,13 +75,15 @@ def _differences(
     tensors = {**dict(model.named_buffers()), **model.state_dict()}
     for (name, axis), labels in kept.items():
         shapes.setdefault(name, list(tensors[name].shape))[axis] = len(labels)
-    found = []
+    found: dict[Any, bool] = {}
     for mode, dense in modes.items():
         with _smaller_numbers(model, flow, removed):
             pruned = record(model, input_shape, dtype, shapes=shapes, **dict(mode))
-        site = _first_difference(dense, pruned, sites_of(dense, flow.code.types), flow, kept, removed)
-        if site is not None and site not in found:
-            found.append(site)
+        sites = sites_of(dense, flow.code.types)
+        number = _first_difference(dense, pruned, sites, flow, kept, removed)
+        if number is not None:
+            inputs = [flow.axes[tensor] for tensor in dense.operations[number].inputs if tensor in flow.axes]
+            found[sites[number]] = any(removed[flow.labels.find(axis.labels)].any() for axis in inputs)
     return found
 
 
@@ -120,8 +126,8 @@ def _smaller_numbers(model: paddle.nn.Layer, flow: Flow, removed: np.ndarray) ->
 
 def _first_difference(
     dense: Program, pruned: Program, sites: list[Any], flow: Flow, kept: Mapping, removed: np.ndarray
-) -> Any:
-    """Return the site of the first operation of the pruned program that is not as expected."""
+) -> Optional[int]:
+    """Return the number of the first operation of the pruned program that is not as expected."""
     again = Flow(flow.code, _Kept(flow.labels))
     again.checking = True
     again.readings = flow.readings
@@ -129,10 +135,10 @@ def _first_difference(
     read = {tensor for operation in dense.operations for tensor in operation.inputs}
     for number, (expected, site) in enumerate(zip(dense.operations, sites)):
         if number >= len(pruned.operations):
-            return site
+            return number
         operation = pruned.operations[number]
         if operation.name != expected.name or len(operation.outputs) != len(expected.outputs):
-            return site
+            return number
         again.site, again.step = site, (id(dense), number)
         again.expected = {
             result: flow.axes[before]
@@ -142,10 +148,10 @@ def _first_difference(
         try:
             RULES.get(operation.name, unknown)(again, operation)
         except FAILURES:
-            return site
+            return number
         for result, before in zip(operation.outputs, expected.outputs):
             if before in read and not _as_expected(result, before, again, flow, removed):
-                return site
+                return number
     return None
 
 

@@ -76,12 +76,14 @@ class Code:
         """Has every reading of a site been given up, the last one too (and then ``more`` times)?"""
         return self.given_up.get(site, 0) >= self.readings.get(site, 1) + more
 
-    def give_up(self, site: Any) -> None:
-        """The current reading of a site was wrong.
+    def give_up(self, site: Any, all_readings: bool = False) -> None:
+        """The current reading of a site was wrong, or whatever would be read there.
 
         Where all have been given up, it is another place of the same class that changed an attribute
         which this one reads too: those attributes stay as they are.
         """
+        if all_readings:
+            self.given_up[site] = max(self.given_up.get(site, 0), self.readings.get(site, 1))
         self.given_up[site] = self.given_up.get(site, 0) + 1
         if self.given_up[site] < self.readings.get(site, 1):
             return
