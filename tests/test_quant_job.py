@@ -48,13 +48,15 @@ def test_train_eval_export_predict(cli, quant, tmp_path, digits):
     assert facts["floats"] == {"fc": "Slim.quant.skip: fc"}
     override = ("-o", f"Global.pretrained_model={stem}")
     assert cli("eval", "-c", path, *override, "-o", "Slim=None").status == 0
-    exported = cli("export", "-c", path, *override)
+    exported = cli("export", "-c", path, *override, "-o", "Slim.quant.verify_samples=20")
     assert exported.status == 0, exported.err
     assert "exported, int8" in exported.out
     folder = tmp_path / "inference"
     names = {p.name for p in folder.iterdir()}
     assert {"inference.pdmodel", "inference.pdiparams", "inference.slim.json", "HOW_TO_RUN_FAST.txt"} <= names
-    runs = json.loads((folder / "inference.slim.json").read_text())["verified"]["runs"]
+    verified = json.loads((folder / "inference.slim.json").read_text())["verified"]
+    assert 20 <= verified["samples"] < 64  # whole batches
+    runs = verified["runs"]
     assert set(runs) == {"fake-quant", "exported, plain", "exported, int8"}
     predicted = cli("predict", "--model-dir", folder, "--images", digits / "images/test", "--json", "out.json")
     assert predicted.status == 0, predicted.err
@@ -184,3 +186,14 @@ def test_prune_fine_tune_and_quantize_in_one_run(cli, quant, tmp_path):
     assert resumed.status == 0, resumed.err
     assert "second stage" not in resumed.out
     assert sidecar(quantized)["epoch"] == 3
+
+
+def test_zero_epochs_calibrate_only(cli, quant, tmp_path):
+    path = quant()
+    trained = cli("train", "-c", path, "-o", "Global.epochs=0")
+    assert trained.status == 0, trained.err
+    stem = output_stem(tmp_path / "output", "best_model")
+    assert sidecar(stem)["epoch"] == 0
+    assert sidecar(stem)["quant"]["layers"]
+    exported = cli("export", "-c", path, "-o", f"Global.pretrained_model={stem}")
+    assert exported.status == 0, exported.err

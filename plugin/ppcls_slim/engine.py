@@ -297,11 +297,19 @@ class SlimEngine(ppcls_engine.Engine):
         resuming = replaced(ppcls_engine, init_model=self._resume)
         with self._own_names(), saving, resuming:
             super().train()
+        if self.config["Global"]["epochs"] == 0:
+            self._save_untrained()
         if self.facts.get("alpha") and self.saved:
             picture = alpha_plot(self.facts["alpha"], next(iter(self.saved.values())).parent)
             logger.info(f"ppcls_slim: alphas over the epochs: {picture}")
         if self.schedule is not None and paddle.distributed.get_rank() == 0:
             self._save_removed()
+
+    def _save_untrained(self) -> None:
+        """Save what zero epochs leave: a model that is compressed and calibrated only."""
+        metric = self._top1(self.model) if self._can_evaluate() else 0.0
+        place = {"model_name": self.config["Arch"]["name"], "prefix": "best_model"}
+        self._save(self.model, self.optimizer, {"metric": metric, "epoch": 0}, self.output_dir, **place)
 
     def _save_removed(self) -> None:
         """Write the best model once more, under the name pruned_model, without the filters that are zero."""
