@@ -148,8 +148,10 @@ def run_row(row: Row, file: Path, where: Mapping[str, Path]) -> dict[str, Any]:
     start = time.perf_counter()
     try:
         measured = round(100 * _accuracy(row, file, where, model), 2)
-    except SlimError as error:
-        return {**result, "status": FAILED, "why": str(error)}
+    except Exception as error:  # whatever stops this row, the others are still to be run
+        reason = (str(error).strip().splitlines() or [""])[-1]
+        kind = "" if isinstance(error, SlimError) else f"{type(error).__name__}: "
+        return {**result, "status": FAILED, "why": f"{kind}{reason}"}
     passed = measured >= round(row.published - row.tolerance, 6)
     seconds = round(time.perf_counter() - start, 1)
     return {**result, "measured": measured, "status": PASSED if passed else FAILED, "seconds": seconds}
