@@ -19,7 +19,9 @@ from .paddle_lines import paddle
 from .paddleslim_mends import load_paddleslim, old_programs
 from .ppcls_mends import replaced
 
-ACTIVATIONS = ("relu", "relu6", "hard_swish", "swish", "leaky_relu", "gelu")
+CONVOLVED = ("conv2d", "depthwise_conv2d", "batch_norm")
+RECTIFIERS = ("relu", "relu6")
+FAKE_QUANTIZERS = ("fake_quantize_dequantize_moving_average_abs_max",)
 
 
 def load_qat(options: dict[str, Any], **hooks: Any) -> Any:
@@ -113,18 +115,33 @@ def note_residual_scales(path: Path, batches: Sequence[np.ndarray]) -> list[str]
 
 
 def _without_scale(block: Any) -> list[str]:
-    """What additions of two feature maps add and give, activated, as far as nothing quantizes it."""
+    """What residual additions add and give, activated, as far as nothing quantizes it."""
     known = {op.input("X")[0] for op in block.ops if op.type.startswith(("quantize_linear", "fake_quantize"))}
+    convolved = {name for op in block.ops if op.type in CONVOLVED for name in op.output_arg_names}
     names: list[str] = []
     for op in block.ops:
         if op.type != "elementwise_add":
             continue
         terms, result = [op.input("X")[0], op.input("Y")[0]], op.output("Out")[0]
-        if any(block.var(name).persistable or len(block.var(name).shape) != 4 for name in terms):
+        maps = all(not block.var(name).persistable and len(block.var(name).shape) == 4 for name in terms)
+        if not maps or convolved.isdisjoint(terms):  # a bias, or arithmetic of another kind
             continue
+        names += terms
         users = [user for user in block.ops if result in user.input_arg_names]
-        names += terms + [user.output("Out")[0] for user in users if user.type in ACTIVATIONS]
+        # Where what is convolved may be negative, oneDNN's sum is signed, and the pass looks for an unsigned pooling
+        # after it: "could not create a descriptor for a pooling forward propagation primitive".
+        if any(_convolves_rectified(block, name) for name in convolved.intersection(terms)):
+            names += [user.output("Out")[0] for user in users if user.type in RECTIFIERS]
     return [name for name in dict.fromkeys(names) if name not in known]
+
+
+def _convolves_rectified(block: Any, name: str) -> bool:
+    """Whether a feature map is a convolution, normalized or not, of what a ReLU gave."""
+    makers = {output: op for op in block.ops for output in op.output_arg_names}
+    op = makers.get(name)
+    while op is not None and op.type in (*CONVOLVED, "quantize_linear", "dequantize_linear", *FAKE_QUANTIZERS):
+        op = makers.get(op.input("Input" if "conv2d" in op.type else "X")[0])
+    return op is not None and op.type in RECTIFIERS
 
 
 def _naive(value: np.ndarray) -> Any:
