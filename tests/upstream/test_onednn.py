@@ -29,7 +29,12 @@ class ChannelNorm(Scaled):
         return x / paddle.sqrt(x.pow(2).mean(1, keepdim=True) + 1e-6)
 
 
-@pytest.mark.parametrize("kind", [Scaled, ChannelNorm])
+class Leaky(Scaled):
+    def forward(self, x):
+        return paddle.nn.functional.leaky_relu(self.conv(x))
+
+
+@pytest.mark.parametrize("kind", [Scaled, ChannelNorm, Leaky])
 @pytest.mark.parametrize("onednn", [True, False])
 def test_what_is_exported_computes_the_same(kind, onednn, tmp_path):
     model = kind()
