@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SlimError
-from ..upstream.onednn import spare_interpolation, without_onednn
+from ..upstream.onednn import spare_what_fails, without_onednn
 from ..upstream.paddle_lines import gpu_available, paddle
 from ..upstream.paddle_quant import quiet_passes
 
@@ -101,7 +101,7 @@ class Predictor:
             if onednn:
                 config.enable_mkldnn()
                 config.set_mkldnn_cache_capacity(10)
-                spare_interpolation(config, program)
+                spare_what_fails(config, program)
                 if self.precision == "int8":
                     config.enable_mkldnn_int8()
                 elif self.precision == "bf16":
