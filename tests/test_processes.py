@@ -26,6 +26,18 @@ def launch(tool, folder, *arguments):
     )  # fmt: skip
 
 
+def told_by_two(tmp_path, script):
+    """Run a script in two processes; return what each wrote to ``rank0.json`` and ``rank1.json``."""
+    done = subprocess.run(
+        [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log", str(script)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=500,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    logs = "".join(path.read_text() for path in sorted((tmp_path / "log").glob("workerlog.*")))
+    assert done.returncode == 0, logs[-3000:] + done.stderr[-3000:]
+    return [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+
+
 def test_two_processes_prune_alike_train_and_evaluate(small, tmp_path):
     # Without a seed the two processes draw different weights, and would choose different channels.
     done = launch("train", tmp_path, "-c", small, "-o", "Global.seed=None")
@@ -67,14 +79,7 @@ def test_two_processes_quantize_alike_and_train(small, tmp_path):
         "from ppcls_slim.cli import main\n"
         f"sys.exit(main(['train', '-c', {str(small)!r}]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log", str(script)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=500,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    logs = "".join(path.read_text() for path in sorted((tmp_path / "log").glob("workerlog.*")))
-    assert done.returncode == 0, logs[-3000:] + done.stderr[-3000:]
-    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    first, second = told_by_two(tmp_path, script)
     assert any("alpha" in name for name in first)
     assert first == second
 
@@ -102,14 +107,7 @@ def test_two_processes_zero_the_same_filters_and_mask_them(small, tmp_path):
         "from ppcls_slim.cli import main\n"
         f"sys.exit(main(['train', '-c', {str(small)!r}]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log", str(script)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=500,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    logs = "".join(path.read_text() for path in sorted((tmp_path / "log").glob("workerlog.*")))
-    assert done.returncode == 0, logs[-3000:] + done.stderr[-3000:]
-    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    first, second = told_by_two(tmp_path, script)
     assert len(first) == 2 and first[-1]  # before the first epoch, and after it
     assert first == second
     assert output_stem(tmp_path / "output", "pruned_model")
