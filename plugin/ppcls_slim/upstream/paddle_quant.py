@@ -123,9 +123,9 @@ def _without_scale(block: Any) -> list[str]:
         if op.type != "elementwise_add":
             continue
         terms, result = [op.input("X")[0], op.input("Y")[0]], op.output("Out")[0]
-        maps = all(not block.var(name).persistable and len(block.var(name).shape) == 4 for name in terms)
-        if not maps or convolved.isdisjoint(terms):  # a bias, or arithmetic of another kind
-            continue
+        shapes = {tuple(block.var(name).shape) for name in terms}
+        if len(shapes) > 1 or len(shapes.pop()) != 4 or convolved.isdisjoint(terms):
+            continue  # a bias, a scaling, or arithmetic of another kind
         names += terms
         users = [user for user in block.ops if result in user.input_arg_names]
         # Where what is convolved may be negative, oneDNN's sum is signed, and the pass looks for an unsigned pooling
