@@ -37,13 +37,16 @@ def a_row(backbone: str = "ResNet18", job: str = "prune", **values) -> Row:
     return Row(backbone, "", job, "3.3.1", "2.4.2", "0123", **values)
 
 
-@pytest.mark.paddle26
-@pytest.mark.parametrize("backbone", HARD)
+SLOW = {"HRNet_W18_C"}  # half a minute; on Paddle 3.3 only
+_BOTH_LINES = [pytest.param(name, marks=() if name in SLOW else pytest.mark.paddle26) for name in HARD]
+
+
+@pytest.mark.parametrize("backbone", _BOTH_LINES)
 def test_a_hard_one_is_pruned_trained_reread_and_exported(backbone, tmp_path):
     row = a_row(backbone)
     jobs.run(row, tmp_path, lambda stage: None)
     assert max(row.proof_random, row.proof_real) < 1e-5
-    assert row.parity < 1e-4
+    assert row.parity < jobs.PARITY
     assert row.flops_removed > HARD[backbone]
     assert row.analysis_seconds < 5
 
