@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -52,9 +53,8 @@ def test_a_hard_one_is_pruned_trained_reread_and_exported(backbone, tmp_path):
 
 
 @pytest.mark.paddle26
-@pytest.mark.parametrize("backbone", ["SE_ResNet18_vd", "ShuffleNetV2_x0_25"])
-def test_a_hard_one_is_quantized_trained_reread_and_exported(backbone, tmp_path):
-    row = a_row(backbone, "quant")
+def test_a_hard_one_is_quantized_trained_reread_and_exported(tmp_path):
+    row = a_row("SE_ResNet18_vd", "quant")
     jobs.run(row, tmp_path, lambda stage: None)
     assert row.parity < jobs.PLAIN
 
@@ -100,6 +100,15 @@ def dies(pipe, row, work, log):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def runs(process: int) -> bool:
+    """Whether a process is there, and not only its entry that nobody has read yet."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
 @pytest.mark.parametrize(
     "body, result, error",
     [
@@ -114,10 +123,7 @@ def test_no_job_stops_the_matrix(body, result, error, tmp_path, matrix_of):
     matrix_of(body)(rows, table, tmp_path, 3, 2, lambda line: None, lambda new, old: False)
     assert [(row.result, row.error) for row in read(table)] == [(result, error)] * 2
     if body is hangs:
-        child = int((tmp_path / "A-prune/log.txt").read_text())
-        time.sleep(0.2)
-        with pytest.raises(ProcessLookupError):
-            os.kill(child, 0)
+        assert not runs(int((tmp_path / "A-prune/log.txt").read_text()))
 
 
 def test_what_is_in_the_table_is_not_run_again(tmp_path, matrix_of):
