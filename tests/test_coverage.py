@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -37,21 +38,23 @@ def a_row(backbone: str = "ResNet18", job: str = "prune", **values) -> Row:
     return Row(backbone, "", job, "3.3.1", "2.4.2", "0123", **values)
 
 
-@pytest.mark.paddle26
-@pytest.mark.parametrize("backbone", HARD)
+SLOW = {"HRNet_W18_C"}  # half a minute; on Paddle 3.3 only
+_BOTH_LINES = [pytest.param(name, marks=() if name in SLOW else pytest.mark.paddle26) for name in HARD]
+
+
+@pytest.mark.parametrize("backbone", _BOTH_LINES)
 def test_a_hard_one_is_pruned_trained_reread_and_exported(backbone, tmp_path):
     row = a_row(backbone)
     jobs.run(row, tmp_path, lambda stage: None)
     assert max(row.proof_random, row.proof_real) < 1e-5
-    assert row.parity < 1e-4
+    assert row.parity < jobs.PARITY
     assert row.flops_removed > HARD[backbone]
     assert row.analysis_seconds < 5
 
 
 @pytest.mark.paddle26
-@pytest.mark.parametrize("backbone", ["SE_ResNet18_vd", "ShuffleNetV2_x0_25"])
-def test_a_hard_one_is_quantized_trained_reread_and_exported(backbone, tmp_path):
-    row = a_row(backbone, "quant")
+def test_a_hard_one_is_quantized_trained_reread_and_exported(tmp_path):
+    row = a_row("SE_ResNet18_vd", "quant")
     jobs.run(row, tmp_path, lambda stage: None)
     assert row.parity < jobs.PLAIN
 
@@ -97,6 +100,15 @@ def dies(pipe, row, work, log):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def runs(process: int) -> bool:
+    """Whether a process is there, and not only its entry that nobody has read yet."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
 @pytest.mark.parametrize(
     "body, result, error",
     [
@@ -111,10 +123,7 @@ def test_no_job_stops_the_matrix(body, result, error, tmp_path, matrix_of):
     matrix_of(body)(rows, table, tmp_path, 3, 2, lambda line: None, lambda new, old: False)
     assert [(row.result, row.error) for row in read(table)] == [(result, error)] * 2
     if body is hangs:
-        child = int((tmp_path / "A-prune/log.txt").read_text())
-        time.sleep(0.2)
-        with pytest.raises(ProcessLookupError):
-            os.kill(child, 0)
+        assert not runs(int((tmp_path / "A-prune/log.txt").read_text()))
 
 
 def test_what_is_in_the_table_is_not_run_again(tmp_path, matrix_of):
