@@ -109,6 +109,37 @@ def test_residual_sums_are_given_scales(model, images, tmp_path):
     assert all(value > 0 for _, value in noted)
 
 
+class Joined(paddle.nn.Layer):
+    """A network that joins what a ReLU gave and what has either sign."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = paddle.nn.Conv2D(3, 8, 3, padding=1)
+        self.second = paddle.nn.Conv2D(8, 8, 3, padding=1)
+        self.last = paddle.nn.Conv2D(16, 8, 1)
+
+    def forward(self, x):
+        relu = paddle.nn.functional.relu
+        x = paddle.nn.functional.max_pool2d(relu(self.first(x)), 3, stride=2, padding=1)
+        x = relu(self.last(paddle.concat([x, relu(self.second(x))], axis=1)))
+        return paddle.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
+
+
+def test_maps_of_both_signs_are_joined(images, tmp_path):
+    paddle.seed(0)
+    trained, fresh = Joined(), Joined()
+    record = quantized(trained, images)
+    flow.rebuild(fresh, record, for_export=True)
+    trained.eval()
+    fresh.eval()
+    deploy.transfer(trained, fresh, record)
+    expected = trained(images).numpy()
+    deploy.save(fresh, record, images.numpy(), [3, 32, 32], tmp_path / "inference")
+    (tmp_path / "inference.slim.json").write_text('{"quant": true}')
+    found = Predictor(tmp_path)(images.numpy())
+    assert np.abs(found - expected).max() < 0.1 * np.abs(expected).max()
+
+
 def test_an_alpha_that_starts_from_a_number(model, images):
     record = quantized(model, images, pact={"alpha": 2.5}, skip=["linear"])
     alphas = qat.pact_layers(model)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import SlimError
 from ..upstream.paddle_lines import paddle
-from ..upstream.paddle_quant import load_qat, not_taken_for_int8, note_residual_scales, save_quantized
+from ..upstream.paddle_quant import load_qat, not_taken_for_int8, prepare_for_onednn, save_quantized
 from . import qat
 from .pact import Pact
 from .record import QuantRecord
@@ -84,4 +84,4 @@ def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape:
         model(paddle.to_tensor(images[:2]))
     spec = paddle.static.InputSpec(shape=[None, *shape], dtype="float32", name="x")
     save_quantized(load_qat(qat.paddleslim_options(record.settings)), model, path, spec)
-    note_residual_scales(path, [images[start : start + BATCH] for start in range(0, len(images), BATCH)])
+    prepare_for_onednn(path, [images[start : start + BATCH] for start in range(0, len(images), BATCH)])

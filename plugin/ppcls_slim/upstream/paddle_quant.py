@@ -7,10 +7,10 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from .ppcls_mends import replaced
 
 CONVOLVED = ("conv2d", "depthwise_conv2d", "batch_norm")
 RECTIFIERS = ("relu", "relu6")
-FAKE_QUANTIZERS = ("fake_quantize_dequantize_moving_average_abs_max",)
+SCALE_KEEPING = ("pool2d", "reshape2", "transpose2", "slice", "split", "nearest_interp", "nearest_interp_v2")
+QUANTIZERS = ("quantize_linear", "dequantize_linear", "fake_quantize_dequantize_moving_average_abs_max")
 
 
 def load_qat(options: dict[str, Any], **hooks: Any) -> Any:
@@ -77,13 +78,19 @@ def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any
         paddle.disable_static()
 
 
-def note_residual_scales(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
-    """Write the scales into an exported model that keep residual additions in int8.
+def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
+    """Tell oneDNN in an exported model's attributes what it has to know to run in int8, fast and at all.
 
-    ``cpu_quantize_pass`` (2.6.2, 3.3.1) runs a convolution with an addition fused into it in float32 unless it knows
-    the scales of the added feature map and of the result; the quantizers of training stand before convolutions only,
-    so a projection shortcut and the last sum have none. An ``out_threshold`` attribute, from which the pass also
-    reads scales, changes nothing for whoever does not look at it: run plainly, the model computes what it did.
+    Run plainly, the model computes what it did. On 2.6.2 and 3.3.1:
+
+    - ``cpu_quantize_pass`` runs a convolution with an addition fused into it in float32 unless it knows the scales
+      of the added feature map and of the result; the quantizers of training stand before convolutions only, so a
+      projection shortcut and the last sum have none. They get ``out_threshold``, from which the pass reads scales.
+    - The same pass joins feature maps of signed and of unsigned integers, and stops: ``could not create a primitive
+      descriptor for a concat primitive``. Such a ``concat`` gets ``skip_quant`` and runs in float32.
+    - ``compute_propagate_scales_onednn_pass`` gives all inputs of a ``concat`` the scale of its output. A pooling
+      that makes one then reads its own input at another scale: all it gives is wrong by a factor, without a word.
+      Such operators get ``skip_quant`` too.
 
     Args:
         path: of :func:`save_quantized`; written in place.
@@ -99,13 +106,16 @@ def note_residual_scales(path: Path, batches: Sequence[np.ndarray]) -> list[str]
             executor = paddle.static.Executor(paddle.CPUPlace())
             program, feeds, fetches = paddle.static.load_inference_model(str(path), executor)
             block = program.global_block()
+            makers = {output: op for op in block.ops for output in op.output_arg_names}
             names = _without_scale(block)
             largest = np.zeros(len(names))
             for images in batches if names else ():
                 maps = executor.run(program, feed={feeds[0]: images}, fetch_list=names)
                 largest += [float(np.abs(one).max()) / len(batches) for one in maps]
             for name, value in zip(names, largest):
-                next(op for op in block.ops if name in op.output_arg_names)._set_attr("out_threshold", float(value))
+                makers[name]._set_attr("out_threshold", float(value))
+            for op in _to_stay_float(block, makers):
+                op._set_attr("skip_quant", 1)
             inputs = [block.var(name) for name in feeds]
             paddle.static.save_inference_model(str(path), inputs, fetches, executor, program=program, clip_extra=True)
     finally:
@@ -117,6 +127,7 @@ def note_residual_scales(path: Path, batches: Sequence[np.ndarray]) -> list[str]
 def _without_scale(block: Any) -> list[str]:
     """What residual additions add and give, activated, as far as nothing quantizes it."""
     known = {op.input("X")[0] for op in block.ops if op.type.startswith(("quantize_linear", "fake_quantize"))}
+    makers = {output: op for op in block.ops for output in op.output_arg_names}
     convolved = {name for op in block.ops if op.type in CONVOLVED for name in op.output_arg_names}
     names: list[str] = []
     for op in block.ops:
@@ -130,18 +141,36 @@ def _without_scale(block: Any) -> list[str]:
         users = [user for user in block.ops if result in user.input_arg_names]
         # Where what is convolved may be negative, oneDNN's sum is signed, and the pass looks for an unsigned pooling
         # after it: "could not create a descriptor for a pooling forward propagation primitive".
-        if any(_convolves_rectified(block, name) for name in convolved.intersection(terms)):
+        if any(_convolves_rectified(makers, name) for name in convolved.intersection(terms)):
             names += [user.output("Out")[0] for user in users if user.type in RECTIFIERS]
     return [name for name in dict.fromkeys(names) if name not in known]
 
 
-def _convolves_rectified(block: Any, name: str) -> bool:
+def _convolves_rectified(makers: Mapping[str, Any], name: str) -> bool:
     """Whether a feature map is a convolution, normalized or not, of what a ReLU gave."""
-    makers = {output: op for op in block.ops for output in op.output_arg_names}
     op = makers.get(name)
-    while op is not None and op.type in (*CONVOLVED, "quantize_linear", "dequantize_linear", *FAKE_QUANTIZERS):
+    while op is not None and op.type in (*CONVOLVED, *QUANTIZERS):
         op = makers.get(op.input("Input" if "conv2d" in op.type else "X")[0])
     return op is not None and op.type in RECTIFIERS
+
+
+def _to_stay_float(block: Any, makers: Mapping[str, Any]) -> list[Any]:
+    """Concatenations of maps of different or unknown signs, and what hands a map on to one without changing it."""
+    found = []
+    for op in block.ops:
+        if op.type == "concat":
+            found += [makers[name] for name in op.input("X") if name in makers and makers[name].type in SCALE_KEEPING]
+            if _sign_of(makers, op.input("X")) is None:
+                found.append(op)
+    return found
+
+
+def _sign_of(makers: Mapping[str, Any], names: Sequence[str]) -> Optional[str]:
+    """``unsigned`` if all come from a ReLU, ``signed`` if all from a convolution, None if that cannot be said."""
+    kinds = {makers[name].type if name in makers else "" for name in names}
+    if kinds <= set(RECTIFIERS):
+        return "unsigned"
+    return "signed" if kinds <= set(CONVOLVED) else None
 
 
 def _naive(value: np.ndarray) -> Any:
