@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ppcls_slim.errors import SlimError
 from ppcls_slim.export import agreement
 
 pytestmark = pytest.mark.paddle26
@@ -47,3 +48,16 @@ def test_without_labels_there_is_no_accuracy_and_still_a_verdict():
     assert agreement.accuracy_of(found, agreement.INT8) is None
     assert agreement.lines(found)[2] == "exported, int8: 100.00 % of decisions as fake-quant"
     assert agreement.warning(found, 0.0) is None
+
+
+def test_what_stops_int8_is_one_line(ppcls_root):
+    from ppcls_slim.export import int8
+
+    class Stops:
+        precision = "int8"
+
+        def __call__(self, pixels):
+            raise RuntimeError("Traceback ...\ncould not create a primitive descriptor")
+
+    with pytest.raises(SlimError, match=r"cannot run this model in int8 on the cpu \(could not create"):
+        int8._explained(Stops(), "cpu")(None)

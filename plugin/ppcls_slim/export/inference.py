@@ -64,8 +64,8 @@ class Predictor:
         folder: what :func:`save` wrote into.
         device: ``cpu`` (oneDNN) or ``gpu``.
         threads: CPU threads.
-        precision: ``auto``: ``int8`` if the sidecar file beside the model says that it is quantized, else ``fp32``;
-            ``bf16`` on a CPU, ``fp16`` on a GPU.
+        precision: ``auto``: ``int8`` if the sidecar file beside the model says that it is quantized and the device
+            can (a GPU needs TensorRT), else ``fp32``; ``bf16`` on a CPU, ``fp16`` on a GPU.
         onednn: False computes as the program is written, slowly.
 
     Attributes:
@@ -86,7 +86,8 @@ class Predictor:
     ):
         program, parameters = files_of(folder)
         quantized = is_quantized(folder)
-        self.precision = ("int8" if quantized else "fp32") if precision == "auto" else precision
+        fast = quantized and (device == "cpu" or _has_tensorrt())
+        self.precision = ("int8" if fast else "fp32") if precision == "auto" else precision
         _check_precision(folder, self.precision, device, quantized)
         config = paddle.inference.Config(str(program), str(parameters))
         if device == "gpu":
@@ -129,9 +130,13 @@ class Predictor:
         return self._output.copy_to_cpu()
 
 
+def _has_tensorrt() -> bool:
+    return any(paddle.inference.get_trt_runtime_version())
+
+
 def _use_tensorrt(config: Any, folder: Path) -> None:
     """Int8 on a GPU is TensorRT's: without it Paddle runs the quantizers one by one, in float."""
-    if not any(paddle.inference.get_trt_runtime_version()):
+    if not _has_tensorrt():
         raise SlimError(f"{folder} is quantized, and this Paddle has no TensorRT to run int8 on a GPU: give cpu")
     int8 = paddle.inference.PrecisionType.Int8
     config.enable_tensorrt_engine(

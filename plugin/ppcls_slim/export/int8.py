@@ -11,6 +11,7 @@ import numpy as np
 from ppcls.utils import logger
 
 from .. import checkpoint as checkpoints
+from ..errors import SlimError
 from ..evaluate import logits_of
 from ..prune.pruner import prune
 from ..quant import deploy, flow
@@ -72,7 +73,7 @@ def verified_outputs(
     runs: dict[str, Callable[[Any], np.ndarray]] = {
         agreement.FAKE_QUANT: lambda x: _computed(trained, x),
         agreement.PLAIN: inference.Predictor(folder, device, onednn=False),
-        agreement.INT8: inference.Predictor(folder, device, precision="int8"),
+        agreement.INT8: _explained(inference.Predictor(folder, device), device),
     }
     outputs: dict[str, list[np.ndarray]] = {name: [] for name in runs}
     labels: list[np.ndarray] = []
@@ -96,6 +97,22 @@ def verified_outputs(
     if warning is not None:
         logger.warning(f"ppcls_slim: {warning}")
     return {**found, "warned": warning is not None}
+
+
+def _explained(run: inference.Predictor, device: str) -> Callable[[Any], np.ndarray]:
+    """Make one line of what stops int8 in Paddle's C++."""
+
+    def call(pixels: Any) -> np.ndarray:
+        try:
+            return run(pixels)
+        except RuntimeError as error:
+            last = str(error).strip().splitlines()[-1][:160]
+            raise SlimError(
+                f"Paddle {paddle.__version__} cannot run this model in {run.precision} on the {device} ({last}): "
+                "leave layers float with Slim.quant.skip, and report it; nothing was exported"
+            ) from error
+
+    return call
 
 
 def gives_features(config: Any) -> bool:
