@@ -74,6 +74,17 @@ def published_weights() -> Path:
     return folder
 
 
+RECOGNITION = {  # ``Arch`` as in PaddleClas's vehicle configurations: backbone, neck and head
+    "name": "RecModel",
+    "infer_output_key": "features",
+    "infer_add_softmax": False,
+    "Backbone": {"name": "ResNet18", "pretrained": False},
+    "BackboneStopLayer": {"name": "avg_pool"},
+    "Neck": {"name": "VehicleNeck", "in_channels": 512, "out_channels": 64},
+    "Head": {"name": "ArcMargin", "embedding_size": 64, "class_num": 10, "margin": 0.15, "scale": 32},
+}
+
+
 class Result:
     """What a command left: exit status and both streams."""
 

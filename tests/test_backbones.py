@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import yaml
 
-from conftest import output_stem
+from conftest import RECOGNITION, output_stem
 
 pytestmark = pytest.mark.paddle26
 
@@ -36,15 +38,7 @@ def test_a_recognition_model_with_backbone_neck_and_head(cli, small, tmp_path, d
     config = yaml.safe_load(small.read_text())
     evaluation = config["DataLoader"]["Eval"]
     config["Global"]["eval_mode"] = "retrieval"
-    config["Arch"] = {
-        "name": "RecModel",
-        "infer_output_key": "features",
-        "infer_add_softmax": False,
-        "Backbone": {"name": "ResNet18", "pretrained": False},
-        "BackboneStopLayer": {"name": "avg_pool"},
-        "Neck": {"name": "VehicleNeck", "in_channels": 512, "out_channels": 64},
-        "Head": {"name": "ArcMargin", "embedding_size": 64, "class_num": 10, "margin": 0.15, "scale": 32},
-    }
+    config["Arch"] = copy.deepcopy(RECOGNITION)
     config["DataLoader"]["Eval"] = {"Query": evaluation, "Gallery": yaml.safe_load(yaml.safe_dump(evaluation))}
     config["Metric"] = {"Eval": [{"Recallk": {"topk": [1, 5]}}, {"mAP": {}}]}
     del config["Infer"]

@@ -9,7 +9,7 @@ import re
 import pytest
 import yaml
 
-from conftest import output_stem
+from conftest import RECOGNITION, output_stem
 from ppcls_slim.upstream.paddle_lines import paddle
 
 pytestmark = pytest.mark.paddle26
@@ -91,15 +91,7 @@ def test_a_recognition_model_is_checked_by_its_features(cli, quant, small, tmp_p
     evaluation = before["DataLoader"]["Eval"]
     path = quant(
         {
-            "Arch": {
-                "name": "RecModel",
-                "infer_output_key": "features",
-                "infer_add_softmax": False,
-                "Backbone": {"name": "ResNet18", "pretrained": False},
-                "BackboneStopLayer": {"name": "avg_pool"},
-                "Neck": {"name": "VehicleNeck", "in_channels": 512, "out_channels": 64},
-                "Head": {"name": "ArcMargin", "embedding_size": 64, "class_num": 10, "margin": 0.15, "scale": 32},
-            },
+            "Arch": copy.deepcopy(RECOGNITION),
             "Global": {**before["Global"], "eval_mode": "retrieval"},
             "DataLoader": {
                 **before["DataLoader"],

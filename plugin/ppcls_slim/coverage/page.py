@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 from ..errors import SlimError
+from ..files import write_text
 from .rows import JOBS, OK, Row, read
 
 Lines = Mapping[str, Mapping[tuple[str, str], Row]]
@@ -39,9 +40,7 @@ def write_page(page: Path, tables: Sequence[Path], upstream: Optional[Path] = No
         raise SlimError("--page needs the tables to write it from: give each with --csv")
     theirs = _upstream(upstream)
     text = "\n".join([*_head(lines), *_summary(lines, theirs), *_table(lines, theirs), *_remarks(lines)])
-    writing = page.with_name(f".{page.name}.writing")
-    writing.write_text(text + "\n", encoding="utf-8")
-    writing.replace(page)
+    write_text(page, text + "\n")
 
 
 def _upstream(table: Optional[Path]) -> dict[str, dict[str, str]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Optional
+
+from ..files import whole
 
 JOBS = ("prune", "quant")
 OK, REFUSED, FAILED, TIMEOUT, OFFLINE = "ok", "refused", "failed", "timeout", "no network"
@@ -87,13 +88,10 @@ def read(path: Path) -> list[Row]:
 
 def write(path: Path, rows: Iterable[Row]) -> None:
     """Write a CSV as a whole: an interrupted run leaves the one before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f".{path.name}.{os.getpid()}")
-    with writing.open("w", newline="", encoding="utf-8") as file:
+    with whole(path) as writing, writing.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
         table.writeheader()
         table.writerows({name: _text(value) for name, value in asdict(row).items()} for row in rows)
-    writing.replace(path)
 
 
 def _text(value: Any) -> Any:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
             program, feeds, fetches = paddle.static.load_inference_model(str(path), executor)
             block = program.global_block()
             makers = {output: op for op in block.ops for output in op.output_arg_names}
-            names = _without_scale(block)
+            names = _without_scale(block, makers)
             largest = np.zeros(len(names))
             for images in batches if names else ():
                 maps = executor.run(program, feed={feeds[0]: images}, fetch_list=names)
@@ -124,10 +124,9 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
     return names
 
 
-def _without_scale(block: Any) -> list[str]:
+def _without_scale(block: Any, makers: Mapping[str, Any]) -> list[str]:
     """What residual additions add and give, activated, as far as nothing quantizes it."""
     known = {op.input("X")[0] for op in block.ops if op.type.startswith(("quantize_linear", "fake_quantize"))}
-    makers = {output: op for op in block.ops for output in op.output_arg_names}
     convolved = {name for op in block.ops if op.type in CONVOLVED for name in op.output_arg_names}
     names: list[str] = []
     for op in block.ops:
@@ -160,17 +159,15 @@ def _to_stay_float(block: Any, makers: Mapping[str, Any]) -> list[Any]:
     for op in block.ops:
         if op.type == "concat":
             found += [makers[name] for name in op.input("X") if name in makers and makers[name].type in SCALE_KEEPING]
-            if _sign_of(makers, op.input("X")) is None:
+            if not _of_one_sign(makers, op.input("X")):
                 found.append(op)
     return found
 
 
-def _sign_of(makers: Mapping[str, Any], names: Sequence[str]) -> Optional[str]:
-    """``unsigned`` if all come from a ReLU, ``signed`` if all from a convolution, None if that cannot be said."""
+def _of_one_sign(makers: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Whether all come from a ReLU (unsigned integers), or all from a convolution (signed ones)."""
     kinds = {makers[name].type if name in makers else "" for name in names}
-    if kinds <= set(RECTIFIERS):
-        return "unsigned"
-    return "signed" if kinds <= set(CONVOLVED) else None
+    return kinds <= set(RECTIFIERS) or kinds <= set(CONVOLVED)
 
 
 def _naive(value: np.ndarray) -> Any:
