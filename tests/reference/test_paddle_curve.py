@@ -11,8 +11,8 @@ import curve  # noqa: E402
 
 LOG = """\
 [2026/01/01 10:00:00] ppcls INFO: something else, top1: 0.5
-[2026/01/01 10:00:00] ppcls INFO: [Train][Epoch 1/2][Iter: 0/390]lr(CosineAnnealingDecay): 0.01000000, top1: 0.52344, \
-CELoss: 2.44588, loss: 2.44588, batch_cost: 0.67901s
+[2026/01/01 10:00:00] ppcls INFO: [Train][Epoch 1/2][Iter: 0/390]lr(CosineAnnealingDecay): 0.01000000, \
+top1: 0.52344, CELoss: 2.44588, loss: 2.44588, batch_cost: 0.67901s
 [2026/01/01 10:04:00] ppcls INFO: [Train][Epoch 1/2][Avg]top1: 0.82304, CELoss: 0.54004, loss: 0.54004
 [2026/01/01 10:04:10] ppcls INFO: [Eval][Epoch 1][Iter: 0/100]CELoss: 0.43813, loss: 0.43813, top1: 0.80000
 [2026/01/01 10:04:20] ppcls INFO: [Eval][Epoch 1][Avg]CELoss: 0.44805, loss: 0.44805, top1: 0.85040
