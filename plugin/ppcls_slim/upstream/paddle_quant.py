@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .old_functions import traced_into_old_programs
+from .onednn import norms_written_out
 from .paddle_lines import paddle
 from .paddleslim_mends import load_paddleslim, old_programs
 from .ppcls_mends import replaced
@@ -72,6 +73,7 @@ def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any
             replaced(utils, fp_numpy_to_naive=_naive),
             old_programs(),
             traced_into_old_programs(),
+            norms_written_out(model),
         ):
             quantizer.save_quantized_model(model, str(path), input_spec=[spec])
     finally:
