@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ppcls_slim.coverage import jobs, matrix
@@ -16,6 +17,7 @@ from ppcls_slim.coverage.families import Backbone, matching, smallest
 from ppcls_slim.coverage.page import write_page
 from ppcls_slim.coverage.rows import FAILED, OK, REFUSED, TIMEOUT, Row, read, write
 from ppcls_slim.errors import SlimError
+from ppcls_slim.upstream.paddle_lines import paddle
 
 HARD = {  # backbone -> share of the FLOPs that has to go at ratio 0.3
     "ResNeXt50_32x4d": 0.45,
@@ -62,6 +64,17 @@ def test_a_hard_one_is_quantized_trained_reread_and_exported(tmp_path):
 def test_a_transformer_is_refused_in_a_line_that_says_what_to_do(tmp_path):
     with pytest.raises(SlimError, match=r"layer_norm over channels; quantize this model instead \(Slim.quant"):
         jobs.run(a_row("DeiT_tiny_patch16_224"), tmp_path, lambda stage: None)
+
+
+def test_settled_statistics_are_those_of_the_images():
+    model = paddle.nn.Sequential(paddle.nn.Conv2D(3, 4, 3), paddle.nn.BatchNorm2D(4), paddle.nn.ReLU())
+    images = 50 + 9 * np.random.default_rng(0).standard_normal((4, 3, 8, 8)).astype(np.float32)
+    jobs._settle(model, images)
+    model.train()
+    expected = model(paddle.to_tensor(images)).numpy()
+    model.eval()
+    np.testing.assert_allclose(model(paddle.to_tensor(images)).numpy(), expected, rtol=1e-2, atol=1e-2)
+    assert model[1]._momentum == 0.9
 
 
 @pytest.fixture

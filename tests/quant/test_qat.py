@@ -125,9 +125,31 @@ class Joined(paddle.nn.Layer):
         return paddle.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
 
 
-def test_maps_of_both_signs_are_joined(images, tmp_path):
+class Ghost(paddle.nn.Layer):
+    """A network that joins what a ReLU gave and what another made of it, which nothing else reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = normalized(3, 8, 3)
+        self.second = normalized(8, 8, 3, groups=8)
+        self.last = normalized(16, 8, 1)
+
+    def forward(self, x):
+        relu = paddle.nn.functional.relu
+        x = relu(self.first(x))
+        x = self.last(paddle.concat([x, relu(self.second(x))], axis=1))
+        return paddle.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
+
+
+def normalized(given, made, size, groups=1):
+    conv = paddle.nn.Conv2D(given, made, size, padding=size // 2, groups=groups, bias_attr=False)
+    return paddle.nn.Sequential(conv, paddle.nn.BatchNorm2D(made))
+
+
+@pytest.mark.parametrize("kind", [Joined, Ghost])
+def test_maps_are_joined(kind, images, tmp_path):
     paddle.seed(0)
-    trained, fresh = Joined(), Joined()
+    trained, fresh = kind(), kind()
     record = quantized(trained, images)
     flow.rebuild(fresh, record, for_export=True)
     trained.eval()

@@ -100,6 +100,8 @@ def _prune(row: Row, arch: dict[str, Any], folder: Path, digits: Path, stage: St
 
     stage("compress")
     engine = SlimEngine(setup.with_keys(yaml, pretrained_model=str(dense)), "train")
+    images = setup.digits_as_images(engine.config, setup.EVALUATED)
+    _settle(engine.model, images)  # the statistics of what was cut are others
     stage("train")
     engine.train()
     if engine.plan is None or engine.plan.surgery != plan.surgery:
@@ -108,7 +110,6 @@ def _prune(row: Row, arch: dict[str, Any], folder: Path, digits: Path, stage: St
     stage("export")
     export_checked(reread, compare=False)
     stage("parity")
-    images = setup.digits_as_images(reread.config, setup.EVALUATED)
     row.parity = max(_parities(_logits(reread.model, images), folder / "inference", images))
     if not row.parity <= PARITY:
         raise SlimError(f"the exported model's logits differ from the trained model's by {row.parity:.1e}")

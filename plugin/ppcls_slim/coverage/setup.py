@@ -59,7 +59,12 @@ def configuration(
         "Slim": slim,
         "Arch": backbone,
         "Loss": {"Train": [{loss: {"weight": 1.0}}], "Eval": [{"CELoss": {"weight": 1.0}}]},
-        "Optimizer": {"name": "Momentum", "momentum": 0.9, "lr": {"name": "Constant", "learning_rate": 0.001}},
+        "Optimizer": {
+            "name": "Momentum",
+            "momentum": 0.9,
+            "clip_norm": 1.0,  # gradients of untrained RedNets grow to 700, and activations to 1e30 behind such a step
+            "lr": {"name": "Constant", "learning_rate": 0.001},
+        },
         "DataLoader": {
             "Train": _loader(digits, "train", size, BATCH),
             "Eval": _loader(digits, "test", size, EVALUATED),

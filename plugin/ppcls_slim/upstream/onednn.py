@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from .paddle_lines import paddle
+
+_NORMS = (paddle.nn.layer.norm._BatchNormBase, paddle.nn.BatchNorm)
 
 
 def without_onednn(config: Any) -> None:
@@ -35,3 +41,32 @@ def spare_what_fails(config: Any, program: Path) -> None:
         config.delete_pass("onednn_placement_pass")
     if '"1.leaky_relu"' in text:
         config.delete_pass("conv_activation_onednn_fuse_pass")
+
+
+@contextmanager
+def norms_written_out(model: paddle.nn.Layer) -> Iterator[None]:
+    """Give batch normalizations that learn no scale or no shift ones and zeros, for the length of a ``with`` block.
+
+    oneDNN's ``batch_norm`` (2.6.2, 3.3.1) reads both without looking whether they are there, and the process ends
+    with a segmentation fault when an exported AdaFace is run.
+
+    Args:
+        model: about to be exported; afterwards it has the tensors that it had.
+    """
+    added = []
+    try:
+        for layer in model.sublayers(include_self=True):
+            if not isinstance(layer, _NORMS):
+                continue
+            for name, value in (("weight", 1.0), ("bias", 0.0)):
+                if getattr(layer, name) is None:
+                    # Paddle would count anew here if the model was built under a guard, and give a name twice.
+                    unique = paddle.utils.unique_name.generate(f"{layer._mean.name}.{name}")
+                    constant = paddle.ParamAttr(unique, paddle.nn.initializer.Constant(value))
+                    setattr(layer, name, layer.create_parameter(layer._mean.shape, constant))
+                    added.append((layer, name))
+        yield
+    finally:
+        for layer, name in added:
+            delattr(layer, name)
+            setattr(layer, name, None)

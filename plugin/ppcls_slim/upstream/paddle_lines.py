@@ -6,6 +6,8 @@ The import order matters, so every module of the plugin that needs Paddle gets i
 from __future__ import annotations
 
 import importlib.metadata
+import math
+from types import SimpleNamespace
 
 from ..errors import SlimError
 
@@ -56,6 +58,20 @@ def _default_device_id() -> None:
 
 
 _default_device_id()
+
+
+def _fold_of_open_batches() -> None:
+    """Let ``fold`` be traced with a batch size that is left open, as every export does (MobileViTV2).
+
+    Paddle 3.3.1 asserts that the product of the input's sizes, a -1 among them, is not negative; 2.6.2 does not.
+    """
+    from paddle.nn.functional import common
+
+    if hasattr(common, "math"):
+        common.math = SimpleNamespace(**{**vars(math), "prod": lambda sizes: max(math.prod(sizes), 0)})
+
+
+_fold_of_open_batches()
 
 
 def gpu_available() -> bool:

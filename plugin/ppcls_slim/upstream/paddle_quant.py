@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .old_functions import traced_into_old_programs
+from .onednn import norms_written_out
 from .paddle_lines import paddle
 from .paddleslim_mends import load_paddleslim, old_programs
 from .ppcls_mends import replaced
@@ -72,6 +73,7 @@ def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any
             replaced(utils, fp_numpy_to_naive=_naive),
             old_programs(),
             traced_into_old_programs(),
+            norms_written_out(model),
         ):
             quantizer.save_quantized_model(model, str(path), input_spec=[spec])
     finally:
@@ -126,7 +128,7 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
 
 def _without_scale(block: Any, makers: Mapping[str, Any]) -> list[str]:
     """What residual additions add and give, activated, as far as nothing quantizes it."""
-    known = {op.input("X")[0] for op in block.ops if op.type.startswith(("quantize_linear", "fake_quantize"))}
+    known = _quantized(block)
     convolved = {name for op in block.ops if op.type in CONVOLVED for name in op.output_arg_names}
     names: list[str] = []
     for op in block.ops:
@@ -156,18 +158,27 @@ def _convolves_rectified(makers: Mapping[str, Any], name: str) -> bool:
 def _to_stay_float(block: Any, makers: Mapping[str, Any]) -> list[Any]:
     """Concatenations of maps of different or unknown signs, and what hands a map on to one without changing it."""
     found = []
+    quantized = _quantized(block)
     for op in block.ops:
         if op.type == "concat":
             found += [makers[name] for name in op.input("X") if name in makers and makers[name].type in SCALE_KEEPING]
-            if not _of_one_sign(makers, op.input("X")):
+            if not _of_one_sign(makers, op.input("X"), quantized):
                 found.append(op)
     return found
 
 
-def _of_one_sign(makers: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """Whether all come from a ReLU (unsigned integers), or all from a convolution (signed ones)."""
+def _of_one_sign(makers: Mapping[str, Any], names: Sequence[str], quantized: set[str]) -> bool:
+    """Whether all are signed integers (from a convolution), or all unsigned ones (from a ReLU).
+
+    What a ReLU gives is unsigned by a scale of its own only; one that it has from the ``concat`` is signed (GhostNet).
+    """
     kinds = {makers[name].type if name in makers else "" for name in names}
-    return kinds <= set(RECTIFIERS) or kinds <= set(CONVOLVED)
+    return kinds <= set(CONVOLVED) or (kinds <= set(RECTIFIERS) and quantized.issuperset(names))
+
+
+def _quantized(block: Any) -> set[str]:
+    """Feature maps that a quantizer reads."""
+    return {op.input("X")[0] for op in block.ops if op.type.startswith(("quantize_linear", "fake_quantize"))}
 
 
 def _naive(value: np.ndarray) -> Any:
