@@ -11,7 +11,7 @@ from paddle import nn  # noqa: E402
 from paddle.nn import functional as F  # noqa: E402
 
 from ppcls_slim.prune.analysis import analyse  # noqa: E402
-from ppcls_slim.prune.proof import prove, some_units  # noqa: E402
+from ppcls_slim.prune.proof import prove, remove, some_units  # noqa: E402
 
 FLOAT32 = 1e-5
 
@@ -180,6 +180,68 @@ def test_shared_weights_tie_both_uses():
     grouping = proved(Net(lambda net, x: net.twice(net.twice(x)), 8, twice=nn.Conv2D(8, 8, 1)))
     assert masters(grouping) == ["stem.weight", "last.weight"]
     assert unit_of(grouping, "twice.weight", 0) == unit_of(grouping, "twice.weight", 1) == list(range(8))
+
+
+class Pick(nn.Layer):
+    """Channels in another order, or some of them."""
+
+    def __init__(self, positions: list[int], how=paddle.index_select) -> None:
+        super().__init__()
+        self.positions, self.how = paddle.to_tensor(positions), how
+
+    def forward(self, x):
+        return self.how(x, self.positions, axis=1)
+
+
+@pytest.mark.parametrize("how", [paddle.index_select, paddle.gather])
+@pytest.mark.parametrize("positions", [[3, 1, 0, 2], [0, 0, 3, 1, 2, 2, 1], [2, 1]], ids=["all", "twice", "some"])
+def test_positions_are_counted_anew(how, positions):
+    net = Net(lambda net, x: net.pick(x), 4, len(positions), pick=Pick(positions, how))
+    grouping = proved(net)
+    assert unit_of(grouping, "stem.weight") == [0, 1, 2, 3]
+    assert unit_of(grouping, "last.weight", 1) == unit_of(grouping, "pick.positions") == positions
+    (lookup,) = grouping.groups[0].lookups
+    assert (lookup.param, lookup.index.tolist()) == ("pick.positions", [0, 1, 2, 3])
+    remove(net, grouping, [[1], []])
+    assert net.pick.positions.tolist() == [p - (p > 1) for p in positions if p != 1]
+
+
+def test_a_permutation_that_is_added_closes_over_its_cycles():
+    grouping = proved(Net(lambda net, x: x + net.pick(x), 6, pick=Pick([1, 2, 0, 4, 3, 5])))
+    assert unit_of(grouping, "stem.weight") == [0, 0, 0, 1, 1, 2]
+
+
+def test_picked_from_a_concatenation():
+    def middle(net, x):
+        return net.pick(paddle.concat([x, net.side(x)], axis=1))
+
+    grouping = proved(Net(middle, 4, 3, side=nn.Conv2D(4, 3, 1), pick=Pick([5, 0, 6])))
+    assert [group.lookups[0].index.tolist() for group in grouping.groups[:2]] == [
+        [0, 1, 2, 3, -1, -1, -1],
+        [-1, -1, -1, -1, 0, 1, 2],
+    ]
+
+
+def test_two_tensors_that_share_positions_go_together():
+    def middle(net, x):
+        return paddle.concat([net.pick(x), net.pick(net.side(x))], axis=1)
+
+    pick = Pick([3, 1, 0, 2])
+    grouping = proved(Net(middle, 4, 8, side=nn.Conv2D(4, 4, 1), pick=pick))
+    assert unit_of(grouping, "stem.weight") == unit_of(grouping, "side.weight") == [0, 1, 2, 3]
+    wider = Net(middle, 4, 8, side=nn.Conv2D(4, 5, 1), pick=pick)
+    assert set(proved(wider).frozen.values()) == {"picked by positions that others are picked by"}
+
+
+def test_positions_that_are_literals_are_frozen():
+    grouping = proved(Net(lambda net, x: paddle.index_select(x, paddle.to_tensor([3, 1, 0, 2]), axis=1), 4))
+    assert grouping.frozen == {"stem": "positions written in the code (index_select)"}
+
+
+def test_rows_are_picked_without_touching_channels():
+    pick = Pick([2, 0], lambda x, positions, axis: paddle.index_select(x, positions, axis=2))
+    grouping = proved(Net(lambda net, x: net.pick(x), 4, pick=pick))
+    assert unit_of(grouping, "last.weight", 1) == [0, 1, 2, 3]
 
 
 def test_every_output_of_several_is_frozen():

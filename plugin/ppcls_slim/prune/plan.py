@@ -92,6 +92,7 @@ class Plan:
                 name: {
                     "shape": list(cut.shape),
                     "keep": {str(axis): _named(sets, to_ranges(kept)) for axis, kept in cut.keep.items()},
+                    **({} if cut.picks is None else {"picks": _named(sets, to_ranges(cut.picks))}),
                 }
                 for name, cut in self.surgery.cuts.items()
             },
@@ -190,4 +191,5 @@ def _decision(group: Mapping[str, Any]) -> Decision:
 
 
 def _cut(cut: Mapping[str, Any], sets: Mapping[str, str]) -> Cut:
-    return Cut(tuple(cut["shape"]), {int(axis): from_ranges(sets[name]) for axis, name in cut["keep"].items()})
+    keep = {int(axis): from_ranges(sets[name]) for axis, name in cut["keep"].items()}
+    return Cut(tuple(cut["shape"]), keep, from_ranges(sets[cut["picks"]]) if "picks" in cut else None)

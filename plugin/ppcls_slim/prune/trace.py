@@ -29,7 +29,7 @@ class Tensor:
     Attributes:
         shape: all sizes are known, the batch is ``BATCH``.
         param: name as in ``model.state_dict()``, for parameters and buffers.
-        value: content, for constants whose content is known (indices and the like).
+        value: content, for constants and buffers whose content is known (indices and the like).
     """
 
     shape: tuple[int, ...]
@@ -77,6 +77,7 @@ def record(
     training: bool = True,
     merged: bool = False,
     shapes: Optional[Mapping[str, Sequence[int]]] = None,
+    contents: Optional[Mapping[str, np.ndarray]] = None,
 ) -> Program:
     """Record the forward pass of a model.
 
@@ -87,13 +88,14 @@ def record(
             that rewrites the model, as some re-parameterizable backbones have, is not called.
         merged: record re-parameterizable blocks as they run after their branches have been merged.
         shapes: name -> shape, for parameters that are to be taken as smaller than they are.
+        contents: name -> content, for buffers of whole numbers that are to be taken as others than they are.
 
     Returns:
         The program. A forward pass that raises gives a program with an ``error``.
     """
     tensors = {**dict(model.named_buffers()), **model.state_dict()}
     pir = hasattr(paddle, "pir") and paddle.framework.get_flags("FLAGS_enable_pir_api")["FLAGS_enable_pir_api"]
-    session = (_PirSession if pir else _OldSession)(model, tensors, dict(shapes or {}))
+    session = (_PirSession if pir else _OldSession)(model, tensors, dict(shapes or {}), dict(contents or {}))
     dynamic = paddle.in_dynamic_mode()
     paddle.enable_static()
     try:
@@ -146,12 +148,19 @@ def _owners(model: paddle.nn.Layer, session: _Session) -> Iterator[None]:
 class _Session:
     """What reading the two kinds of programs has in common."""
 
-    def __init__(self, model: paddle.nn.Layer, tensors: dict[str, Any], shapes: dict[str, Sequence[int]]):
+    def __init__(
+        self,
+        model: paddle.nn.Layer,
+        tensors: dict[str, Any],
+        shapes: dict[str, Sequence[int]],
+        contents: dict[str, np.ndarray],
+    ) -> None:
         self.names = {}
         for name, tensor in tensors.items():
             self.names.setdefault(id(tensor), name)
         self.tensors = tensors
         self.shapes = shapes
+        self.contents = contents
         self.marks: list[tuple[int, Optional[str]]] = []
         self.returned: Any = None
         self.error: Optional[str] = None
@@ -160,6 +169,11 @@ class _Session:
 
     def shape_of(self, name: str) -> list[int]:
         return list(self.shapes.get(name, self.tensors[name].shape))
+
+    def named(self, name: str) -> Tensor:
+        """A parameter or buffer of the model."""
+        content = self.contents.get(name)
+        return Tensor(tuple(self.shape_of(name)), name, _constant(self.tensors[name]) if content is None else content)
 
     def layers(self) -> Iterator[str]:
         """The innermost layer at operation 0, 1, 2, …"""
@@ -200,7 +214,7 @@ def _flatten(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any
 
 
 def _constant(tensor: paddle.Tensor) -> Optional[np.ndarray]:
-    """Content of a tensor that the code made itself, where it can be an index."""
+    """Content of a tensor that the code or a layer made itself, where it can be an index."""
     return np.asarray(tensor.numpy()) if "int" in str(tensor.dtype) else None
 
 
@@ -241,9 +255,9 @@ class _PirSession(_Session):
         if id(tensor) not in self.known:
             name = self.names.get(id(tensor))
             source = f"ppcls_slim_{len(self.known)}"
-            shape = self.shape_of(name) if name is not None else list(tensor.shape)
-            self.sources[source] = Tensor(tuple(shape), name, None if name else _constant(tensor))
-            self.known[id(tensor)] = self.data(source, shape, tensor.dtype)
+            stands_for = Tensor(tuple(tensor.shape), None, _constant(tensor)) if name is None else self.named(name)
+            self.sources[source] = stands_for
+            self.known[id(tensor)] = self.data(source, stands_for.shape, tensor.dtype)
             self.known[id(tensor)].stop_gradient = tensor.stop_gradient
             self.keep.append(tensor)  # or its id might be given to another one
         return self.known[id(tensor)]
@@ -337,7 +351,7 @@ class _OldSession(_Session):
                 self.stack.callback(setattr, tensor, "name", tensor.name)
                 tensor.name = f"{tensor.name}.{name}"
             shape = self.shape_of(name)
-            self.sources[tensor.name] = Tensor(tuple(shape), name)
+            self.sources[tensor.name] = self.named(name)
             self.block.create_var(
                 name=tensor.name, shape=shape, dtype=tensor.dtype, stop_gradient=tensor.stop_gradient
             )

@@ -75,10 +75,16 @@ def _differences(
     tensors = {**dict(model.named_buffers()), **model.state_dict()}
     for (name, axis), labels in kept.items():
         shapes.setdefault(name, list(tensors[name].shape))[axis] = len(labels)
+    contents = {
+        name: np.searchsorted(
+            np.flatnonzero(~removed[flow.labels.find(labels)]), tensors[name].numpy()[~removed[roots[name, 0]]]
+        )
+        for name, labels in flow.lookups.items()
+    }
     found: dict[Any, bool] = {}
     for mode, dense in modes.items():
         with _smaller_numbers(model, flow, removed):
-            pruned = record(model, input_shape, dtype, shapes=shapes, **dict(mode))
+            pruned = record(model, input_shape, dtype, shapes=shapes, contents=contents, **dict(mode))
         sites = sites_of(dense, flow.code.types)
         number = _first_difference(dense, pruned, sites, flow, kept, removed)
         if number is not None:

@@ -130,6 +130,7 @@ class Flow:
         pointwise: weights of linear layers that work on feature maps ``[n, h, w, c]``, as a convolution
             of kernel 1 would.
         sizes: (layer, attribute) -> labels of the channels that the attribute counts.
+        lookups: buffer of positions -> labels of the axis that it picks from.
         code: what is known about the model's code.
     """
 
@@ -137,6 +138,7 @@ class Flow:
         self.code = code or Code()
         self.labels = labels or Labels()
         self.sizes: dict[tuple[str, str], np.ndarray] = {}
+        self.lookups: dict[str, np.ndarray] = {}
         self.axes: dict[Tensor, Axis] = {}
         self.params: dict[tuple[str, int], np.ndarray] = {}
         self.inputs: set[tuple[str, int]] = set()
