@@ -106,6 +106,22 @@ def test_channel_shuffle():
     assert grouping.groups[0].grouped_layers == ("depthwise",)
 
 
+def test_groups_that_a_shuffle_ties_keep_their_number_and_lose_the_same_filters():
+    def middle(net, x):
+        x = net.first(x)
+        n, c, h, w = x.shape
+        return net.second(x.reshape([n, 2, c // 2, h, w]).transpose([0, 2, 1, 3, 4]).reshape([n, c, h, w]))
+
+    grouped = {name: nn.Conv2D(8, 8, 1, groups=2) for name in ("first", "second")}
+    grouping = proved(Net(middle, 8, **grouped))
+    assert not grouping.frozen
+    # The shuffle ties 0 to 4, 1 to 5, … and puts them side by side; the second convolution ties 0 to 4, too.
+    assert unit_of(grouping, "first.weight") == [0, 1, 0, 1, 0, 1, 0, 1]
+    assert unit_of(grouping, "second.weight", 1) == [0, 0, 1, 1]
+    assert unit_of(grouping, "stem.weight") == unit_of(grouping, "second.weight") == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert not any(group.grouped_layers for group in grouping.groups)
+
+
 def test_squeeze_and_excitation():
     def middle(net, x):
         scale = F.sigmoid(net.up(F.relu(net.down(F.adaptive_avg_pool2d(x, 1).flatten(1)))))

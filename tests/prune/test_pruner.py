@@ -276,3 +276,24 @@ def test_linear_layers_that_are_pointwise_convolutions_are_scored_along_their_ou
     assert decision.kept == tuple(np.sort(scores.argsort()[8:]).tolist())
     prune(model, plan)
     assert (model.up.weight.shape, model.down.weight.shape) == ([4, 8], [8, 4])
+
+
+def test_positions_that_the_code_picks_by_are_in_the_plan():
+    class Picking(paddle.nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = paddle.nn.Conv2D(3, 8, 1), paddle.nn.Conv2D(4, 5, 1)
+            self.positions = paddle.to_tensor([7, 2, 5, 0])
+
+        def forward(self, x):
+            return self.second(paddle.index_select(self.first(x), self.positions, axis=1))
+
+    dense, pruned = Picking(), Picking()
+    plan = make_plan(dense, PruneConfig(name="l1_norm", pruned_ratio=0.5), [3, 8, 8])
+    again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    assert again == plan
+    prune(pruned, again)
+    kept = plan.decisions[0].kept
+    expected = [kept.index(position) for position in [7, 2, 5, 0] if position in kept]
+    assert pruned.positions.tolist() == expected
+    assert pruned.second.weight.shape[1] == len(expected)

@@ -74,8 +74,8 @@ def make_cuts(
         shapes: dense shape of every parameter and buffer.
 
     Returns:
-        Cuts of the parameters that really shrink, or pick from what does. Where several groups cut the same axis (the inputs
-        of a concatenation), a position stays if each of them keeps it.
+        Cuts of the parameters that really shrink, or pick from what does. Where several groups cut the
+        same axis (the inputs of a concatenation), a position stays if each of them keeps it.
     """
     masks: dict[tuple[str, int], np.ndarray] = {}
     for group, keep in zip(groups, kept):

@@ -49,6 +49,7 @@ class Code:
         users: (kind of layer, attribute) -> sites that count channels with it in this round.
         tried: the same, over all rounds.
         banned: kind of layer -> attributes that must not follow, since other code reads them too.
+        balanced: grouped convolutions that keep their groups, and lose the same filters of each.
     """
 
     types: dict[str, str] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Code:
     users: dict[tuple[Any, str], set[Any]] = field(default_factory=dict)
     tried: dict[tuple[Any, str], set[Any]] = field(default_factory=dict)
     banned: dict[Any, set[str]] = field(default_factory=dict)
+    balanced: frozenset[str] = frozenset()
 
     @staticmethod
     def of(model: paddle.nn.Layer) -> Code:

@@ -13,6 +13,8 @@ from ..groups import Group, Grouping, Lookup, Member, Size
 from .flow import Flow
 from .labels import FIXED
 
+SINGLE = "a single unit: all of its filters are tied to each other"
+
 
 def build(model: paddle.nn.Layer, flow: Flow, refusal: Optional[str] = None) -> Grouping:
     """Turn the state of an analysis into groups.
@@ -192,4 +194,4 @@ def _reason(roots: Optional[np.ndarray], frozen: dict[int, str]) -> str:
     reasons = dict.fromkeys(frozen[root] for root in roots.tolist() if root in frozen)
     if reasons:
         return "; ".join(list(reasons)[:2])
-    return "a single unit: all of its filters are tied to each other" if len(roots) > 1 else "a single filter"
+    return SINGLE if len(roots) > 1 else "a single filter"

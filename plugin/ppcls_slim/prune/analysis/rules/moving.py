@@ -56,8 +56,11 @@ def reshape(flow: Flow, operation: Operation) -> None:
     data = flow.axis(tensor)
     if data is None:
         return
-    if len(data.labels) == 1:
-        flow.carry(result, replace(data, axis=0))
+    if len(data.labels) == 1:  # every element of the tensor has this one label
+        expected = flow.expected.get(result)
+        axis = 0 if expected is None else expected.axis
+        size = 1 if expected is None else result.shape[axis]
+        flow.carry(result, replace(data, axis=axis, labels=np.repeat(data.labels, size)))
         return
     start, stop, new_start, new_stop = next(
         block for block in _blocks(tensor.shape, result.shape) if block[0] <= data.axis < block[1]
