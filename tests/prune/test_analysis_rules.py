@@ -10,6 +10,7 @@ paddle = pytest.importorskip("paddle")
 from paddle import nn  # noqa: E402
 from paddle.nn import functional as F  # noqa: E402
 
+from ppcls_slim.prune import analysis  # noqa: E402
 from ppcls_slim.prune.analysis import analyse  # noqa: E402
 from ppcls_slim.prune.proof import prove, remove, some_units  # noqa: E402
 
@@ -144,6 +145,22 @@ def test_a_size_that_is_a_literal_is_frozen():
     grouping = proved(Net(lambda net, x: x.reshape([-1, 8, 64]).reshape([-1, 8, 8, 8]), 8, 8))
     # The attribute has the same value, but the code does not read it.
     assert grouping.frozen == {"stem": "sizes written in the code (reshape)"}
+
+
+def test_a_size_that_is_computed_is_frozen_and_the_rest_is_not():
+    def middle(net, x):
+        batch = paddle.to_tensor(x.shape[0], "int32")
+        return net.side(x.reshape([batch, 64, 8]).reshape([batch, 8, 8, 8]))
+
+    grouping = proved(Net(middle, 8, side=nn.Conv2D(8, 8, 1)))
+    assert grouping.frozen == {"stem": "reshape with sizes that cannot be followed"}
+    assert masters(grouping) == ["side.weight", "last.weight"]
+
+
+def test_where_nothing_can_go_nothing_is_tried(monkeypatch):
+    monkeypatch.setattr(analysis, "disagreements", lambda *args: pytest.fail("the model was recorded again"))
+    grouping = analyse(nn.Sequential(nn.Conv2D(3, 8, 3)), [3, 8, 8])
+    assert (grouping.groups, grouping.frozen) == ((), {"0": "an output of the model"})
 
 
 def test_flatten_of_feature_maps():

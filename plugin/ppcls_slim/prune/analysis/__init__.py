@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Optional
 
 from ...upstream.paddle_lines import paddle
@@ -18,7 +17,7 @@ from .flow import Code, Flow, sites_of
 from .grouping import SINGLE, build
 
 ROUNDS = 20
-"""How often a reading of the code may be given up; as often again without following attributes."""
+"""How often readings of the code may be given up; as often again without following attributes."""
 
 
 Mode = tuple[tuple[str, bool], ...]
@@ -87,24 +86,29 @@ def _tried(
         modes: the recorded programs.
         balanced: see ``Code``.
     """
-    code = replace(Code.of(model), balanced=balanced)
-    for number in range(2 * ROUNDS):
-        if number == ROUNDS:
-            code = replace(Code.of(model), balanced=balanced, attributes={})
-        flow = Flow(code)
-        code.users.clear()
-        for program in modes.values():
-            flow.run(program, sites_of(program, code.types))
-            if skip_leaves:
-                freeze_outputs(flow, program)
-        if not any(mode.get("merged") for mode in map(dict, modes)):
-            merging.count_channels(model, flow)
-        grouping = build(model, flow)
-        found = dict.fromkeys(flow.wrong, True) or disagreements(model, input_shape, dtype, modes, flow, grouping)
-        if not found:
-            return grouping
-        for site, readable in found.items():
-            code.give_up(site, all_readings=not readable)
+    understood = Code.of(model)
+    sites = {mode: sites_of(program, understood.types) for mode, program in modes.items()}
+    for attributes in (understood.attributes, {}):
+        code = Code(understood.types, attributes, balanced=balanced)
+        for _ in range(ROUNDS):
+            flow = Flow(code)
+            code.users.clear()
+            for mode, program in modes.items():
+                flow.run(program, sites[mode])
+                if skip_leaves:
+                    freeze_outputs(flow, program)
+            if not any(mode.get("merged") for mode in map(dict, modes)):
+                merging.count_channels(model, flow)
+            grouping = build(model, flow)
+            found = dict.fromkeys(flow.wrong, True)
+            if not found and grouping.groups:
+                found = disagreements(model, input_shape, dtype, modes, flow, grouping)
+            if not found:
+                return grouping
+            for site, readable in found.items():
+                code.give_up(site, all_readings=not readable)
+            if all(code.stuck(site, 2) for site in found):
+                break  # their layers are frozen already, and it did not help
     return build(model, Flow(), "sizes written in the code")
 
 

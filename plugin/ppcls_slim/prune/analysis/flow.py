@@ -151,6 +151,7 @@ class Flow:
         self.site: Any = None
         self.step: Any = None
         self.readings: dict[Any, Any] = {}
+        self.failed: set[Any] = set()  # operations that their rule could not read
         self.wrong: dict[Any, None] = {}  # sites whose reading turned out to be wrong already
         self.checking = False  # following what is left of labels that are known already
         self.expected: dict[Tensor, Axis] = {}  # the same in the dense program, then
@@ -166,7 +167,9 @@ class Flow:
             try:
                 RULES.get(operation.name, unknown)(self, operation)
             except FAILURES:  # shapes that the rule did not expect
-                unknown(self, operation)
+                self.failed.add(self.step)
+                for tensor in operation.inputs:
+                    self.freeze(tensor, f"{operation.name} with sizes that cannot be followed")
             if self.code.stuck(site):
                 self.freeze_all([operation])
         for operation, site in zip(program.operations, sites):
