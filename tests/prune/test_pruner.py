@@ -17,6 +17,7 @@ from ppcls_slim.prune.cost import measure
 from ppcls_slim.prune.plan import Plan, apply_plan, from_ranges, to_ranges
 from ppcls_slim.prune.pruner import analyse_model, make_plan, prune
 from ppcls_slim.prune.sensitivity import read, sensitivities
+from ppcls_slim.report.tables import plan_table
 from ppcls_slim.upstream.paddle_lines import paddle
 from ppcls_slim.upstream.paddleslim_mends import load_paddleslim, old_programs
 
@@ -297,3 +298,22 @@ def test_positions_that_the_code_picks_by_are_in_the_plan():
     expected = [kept.index(position) for position in [7, 2, 5, 0] if position in kept]
     assert pruned.positions.tolist() == expected
     assert pruned.second.weight.shape[1] == len(expected)
+
+
+def test_a_plan_tells_which_flops_pruning_cannot_reach():
+    class Hybrid(paddle.nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = paddle.nn.Conv2D(3, 8, 1), paddle.nn.Conv2D(8, 16, 1)
+            self.norm, self.mlp = paddle.nn.LayerNorm(16), paddle.nn.Linear(16, 64)
+
+        def forward(self, x):
+            return self.mlp(self.norm(self.second(self.first(x)).mean([2, 3])))
+
+    plan = make_plan(Hybrid(), PruneConfig(pruned_ratio=0.5, align=1), [3, 4, 4])
+    assert plan.flops == {"dense": 16 * (24 + 128) + 1024, "pruned": 16 * (12 + 64) + 1024, "unreached": 1024}
+    expected = [
+        "  second: layer_norm over channels",
+        "  linear layers with 29.6 % of the FLOPs: widths of attention and MLPs stay",
+    ]
+    assert plan_table(plan).split("not pruned, and why:\n")[1].splitlines()[:2] == expected

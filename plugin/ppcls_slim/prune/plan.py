@@ -48,7 +48,8 @@ class Plan:
         align: multiple that kept channels were rounded to.
         align_because: where that number came from.
         input_shape: ``[C, H, W]`` of the analysis and of the FLOPs.
-        flops: FLOPs (multiply-accumulates) of one input, keys ``dense`` and ``pruned``.
+        flops: FLOPs (multiply-accumulates) of one input, keys ``dense`` and ``pruned``; ``unreached`` are those of
+            linear layers (attention, MLPs) of which no channel can go, dense and pruned.
         parameters: number of parameters, same keys.
         decisions: one per group, in the order of the model.
         frozen: layer -> why its filters are in no group.
