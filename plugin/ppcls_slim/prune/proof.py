@@ -18,7 +18,7 @@ import numpy as np
 from ..upstream.paddle_lines import paddle
 from .groups import Grouping, Member
 from .surgery import operate, plan_surgery
-from .trace import _flatten
+from .trace import flatten
 
 Removal = Sequence[Sequence[int]]
 """For each group the units to remove."""
@@ -188,4 +188,4 @@ def _run(model: paddle.nn.Layer, images: np.ndarray) -> list[np.ndarray]:
         layer.training = False
     with paddle.no_grad():
         returned = model(paddle.to_tensor(images))
-    return [tensor.numpy() for _, tensor in _flatten(returned)]
+    return [tensor.numpy() for _, tensor in flatten(returned)]

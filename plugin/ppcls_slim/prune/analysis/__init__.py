@@ -7,7 +7,8 @@ from typing import Optional
 
 from ...upstream.paddle_lines import paddle
 from ..groups import Grouping
-from ..trace import Program, record
+from ..record import record
+from ..trace import Program
 from . import (
     merging,
     rules,  # noqa: F401  registers the rules

@@ -16,7 +16,8 @@ import numpy as np
 
 from ...upstream.paddle_lines import paddle
 from ..groups import Grouping
-from ..trace import Program, record
+from ..record import record
+from ..trace import Program
 from .flow import FAILURES, RULES, Contradiction, Flow, sites_of, unknown, write_number
 from .labels import FIXED, Labels
 
