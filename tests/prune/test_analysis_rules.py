@@ -123,6 +123,13 @@ def test_groups_that_a_shuffle_ties_keep_their_number_and_lose_the_same_filters(
     assert not any(group.grouped_layers for group in grouping.groups)
 
 
+def test_what_is_a_single_unit_says_so_whatever_else_holds_it():
+    grouping = proved(Net(lambda net, x: x + net.pick(x), 6, pick=Pick([1, 2, 3, 4, 5, 0])))
+    assert grouping.frozen == {"stem": "a single unit: all of its filters are tied to each other"}
+    both = proved(Net(lambda net, x: paddle.cumsum(x + net.pick(x), axis=1), 6, pick=Pick([1, 2, 3, 4, 5, 0])))
+    assert both.frozen == {"stem": "a single unit: all of its filters are tied to each other; cumsum has no rule"}
+
+
 def test_squeeze_and_excitation():
     def middle(net, x):
         scale = F.sigmoid(net.up(F.relu(net.down(F.adaptive_avg_pool2d(x, 1).flatten(1)))))

@@ -191,7 +191,8 @@ def _grouped_layers(flow: Flow, units: list[int]) -> tuple[str, ...]:
 def _reason(roots: Optional[np.ndarray], frozen: dict[int, str]) -> str:
     if roots is None:
         return "not used in the forward pass"
-    reasons = dict.fromkeys(frozen[root] for root in roots.tolist() if root in frozen)
-    if reasons:
-        return "; ".join(list(reasons)[:2])
-    return SINGLE if len(roots) > 1 else "a single filter"
+    reasons = list(dict.fromkeys(frozen[root] for root in roots.tolist() if root in frozen))
+    loose = roots[roots != FIXED]
+    if len(loose) > 1 and (loose == loose[0]).all():
+        reasons.insert(0, SINGLE)  # whatever else holds them
+    return "; ".join(reasons[:2]) or "a single filter"
