@@ -10,8 +10,9 @@ paddle = pytest.importorskip("paddle")
 from paddle import nn  # noqa: E402
 from paddle.nn import functional as F  # noqa: E402
 
+from ppcls_slim.prune import analysis  # noqa: E402
 from ppcls_slim.prune.analysis import analyse  # noqa: E402
-from ppcls_slim.prune.proof import prove, some_units  # noqa: E402
+from ppcls_slim.prune.proof import prove, remove, some_units  # noqa: E402
 
 FLOAT32 = 1e-5
 
@@ -106,6 +107,29 @@ def test_channel_shuffle():
     assert grouping.groups[0].grouped_layers == ("depthwise",)
 
 
+def test_groups_that_a_shuffle_ties_keep_their_number_and_lose_the_same_filters():
+    def middle(net, x):
+        x = net.first(x)
+        n, c, h, w = x.shape
+        return net.second(x.reshape([n, 2, c // 2, h, w]).transpose([0, 2, 1, 3, 4]).reshape([n, c, h, w]))
+
+    grouped = {name: nn.Conv2D(8, 8, 1, groups=2) for name in ("first", "second")}
+    grouping = proved(Net(middle, 8, **grouped))
+    assert not grouping.frozen
+    # The shuffle ties 0 to 4, 1 to 5, … and puts them side by side; the second convolution ties 0 to 4, too.
+    assert unit_of(grouping, "first.weight") == [0, 1, 0, 1, 0, 1, 0, 1]
+    assert unit_of(grouping, "second.weight", 1) == [0, 0, 1, 1]
+    assert unit_of(grouping, "stem.weight") == unit_of(grouping, "second.weight") == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert not any(group.grouped_layers for group in grouping.groups)
+
+
+def test_what_is_a_single_unit_says_so_whatever_else_holds_it():
+    grouping = proved(Net(lambda net, x: x + net.pick(x), 6, pick=Pick([1, 2, 3, 4, 5, 0])))
+    assert grouping.frozen == {"stem": "a single unit: all of its filters are tied to each other"}
+    both = proved(Net(lambda net, x: paddle.cumsum(x + net.pick(x), axis=1), 6, pick=Pick([1, 2, 3, 4, 5, 0])))
+    assert both.frozen == {"stem": "a single unit: all of its filters are tied to each other; cumsum has no rule"}
+
+
 def test_squeeze_and_excitation():
     def middle(net, x):
         scale = F.sigmoid(net.up(F.relu(net.down(F.adaptive_avg_pool2d(x, 1).flatten(1)))))
@@ -128,6 +152,22 @@ def test_a_size_that_is_a_literal_is_frozen():
     grouping = proved(Net(lambda net, x: x.reshape([-1, 8, 64]).reshape([-1, 8, 8, 8]), 8, 8))
     # The attribute has the same value, but the code does not read it.
     assert grouping.frozen == {"stem": "sizes written in the code (reshape)"}
+
+
+def test_a_size_that_is_computed_is_frozen_and_the_rest_is_not():
+    def middle(net, x):
+        batch = paddle.to_tensor(x.shape[0], "int32")
+        return net.side(x.reshape([batch, 64, 8]).reshape([batch, 8, 8, 8]))
+
+    grouping = proved(Net(middle, 8, side=nn.Conv2D(8, 8, 1)))
+    assert grouping.frozen == {"stem": "reshape with sizes that cannot be followed"}
+    assert masters(grouping) == ["side.weight", "last.weight"]
+
+
+def test_where_nothing_can_go_nothing_is_tried(monkeypatch):
+    monkeypatch.setattr(analysis, "disagreements", lambda *args: pytest.fail("the model was recorded again"))
+    grouping = analyse(nn.Sequential(nn.Conv2D(3, 8, 3)), [3, 8, 8])
+    assert (grouping.groups, grouping.frozen) == ((), {"0": "an output of the model"})
 
 
 def test_flatten_of_feature_maps():
@@ -180,6 +220,68 @@ def test_shared_weights_tie_both_uses():
     grouping = proved(Net(lambda net, x: net.twice(net.twice(x)), 8, twice=nn.Conv2D(8, 8, 1)))
     assert masters(grouping) == ["stem.weight", "last.weight"]
     assert unit_of(grouping, "twice.weight", 0) == unit_of(grouping, "twice.weight", 1) == list(range(8))
+
+
+class Pick(nn.Layer):
+    """Channels in another order, or some of them."""
+
+    def __init__(self, positions: list[int], how=paddle.index_select) -> None:
+        super().__init__()
+        self.positions, self.how = paddle.to_tensor(positions), how
+
+    def forward(self, x):
+        return self.how(x, self.positions, axis=1)
+
+
+@pytest.mark.parametrize("how", [paddle.index_select, paddle.gather])
+@pytest.mark.parametrize("positions", [[3, 1, 0, 2], [0, 0, 3, 1, 2, 2, 1], [2, 1]], ids=["all", "twice", "some"])
+def test_positions_are_counted_anew(how, positions):
+    net = Net(lambda net, x: net.pick(x), 4, len(positions), pick=Pick(positions, how))
+    grouping = proved(net)
+    assert unit_of(grouping, "stem.weight") == [0, 1, 2, 3]
+    assert unit_of(grouping, "last.weight", 1) == unit_of(grouping, "pick.positions") == positions
+    (lookup,) = grouping.groups[0].lookups
+    assert (lookup.param, lookup.index.tolist()) == ("pick.positions", [0, 1, 2, 3])
+    remove(net, grouping, [[1], []])
+    assert net.pick.positions.tolist() == [p - (p > 1) for p in positions if p != 1]
+
+
+def test_a_permutation_that_is_added_closes_over_its_cycles():
+    grouping = proved(Net(lambda net, x: x + net.pick(x), 6, pick=Pick([1, 2, 0, 4, 3, 5])))
+    assert unit_of(grouping, "stem.weight") == [0, 0, 0, 1, 1, 2]
+
+
+def test_picked_from_a_concatenation():
+    def middle(net, x):
+        return net.pick(paddle.concat([x, net.side(x)], axis=1))
+
+    grouping = proved(Net(middle, 4, 3, side=nn.Conv2D(4, 3, 1), pick=Pick([5, 0, 6])))
+    assert [group.lookups[0].index.tolist() for group in grouping.groups[:2]] == [
+        [0, 1, 2, 3, -1, -1, -1],
+        [-1, -1, -1, -1, 0, 1, 2],
+    ]
+
+
+def test_two_tensors_that_share_positions_go_together():
+    def middle(net, x):
+        return paddle.concat([net.pick(x), net.pick(net.side(x))], axis=1)
+
+    pick = Pick([3, 1, 0, 2])
+    grouping = proved(Net(middle, 4, 8, side=nn.Conv2D(4, 4, 1), pick=pick))
+    assert unit_of(grouping, "stem.weight") == unit_of(grouping, "side.weight") == [0, 1, 2, 3]
+    wider = Net(middle, 4, 8, side=nn.Conv2D(4, 5, 1), pick=pick)
+    assert set(proved(wider).frozen.values()) == {"picked by positions that others are picked by"}
+
+
+def test_positions_that_are_literals_are_frozen():
+    grouping = proved(Net(lambda net, x: paddle.index_select(x, paddle.to_tensor([3, 1, 0, 2]), axis=1), 4))
+    assert grouping.frozen == {"stem": "positions written in the code (index_select)"}
+
+
+def test_rows_are_picked_without_touching_channels():
+    pick = Pick([2, 0], lambda x, positions, axis: paddle.index_select(x, positions, axis=2))
+    grouping = proved(Net(lambda net, x: net.pick(x), 4, pick=pick))
+    assert unit_of(grouping, "last.weight", 1) == [0, 1, 2, 3]
 
 
 def test_every_output_of_several_is_frozen():

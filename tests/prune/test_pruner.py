@@ -17,6 +17,7 @@ from ppcls_slim.prune.cost import measure
 from ppcls_slim.prune.plan import Plan, apply_plan, from_ranges, to_ranges
 from ppcls_slim.prune.pruner import analyse_model, make_plan, prune
 from ppcls_slim.prune.sensitivity import read, sensitivities
+from ppcls_slim.report.tables import plan_table
 from ppcls_slim.upstream.paddle_lines import paddle
 from ppcls_slim.upstream.paddleslim_mends import load_paddleslim, old_programs
 
@@ -276,3 +277,43 @@ def test_linear_layers_that_are_pointwise_convolutions_are_scored_along_their_ou
     assert decision.kept == tuple(np.sort(scores.argsort()[8:]).tolist())
     prune(model, plan)
     assert (model.up.weight.shape, model.down.weight.shape) == ([4, 8], [8, 4])
+
+
+def test_positions_that_the_code_picks_by_are_in_the_plan():
+    class Picking(paddle.nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = paddle.nn.Conv2D(3, 8, 1), paddle.nn.Conv2D(4, 5, 1)
+            self.positions = paddle.to_tensor([7, 2, 5, 0])
+
+        def forward(self, x):
+            return self.second(paddle.index_select(self.first(x), self.positions, axis=1))
+
+    dense, pruned = Picking(), Picking()
+    plan = make_plan(dense, PruneConfig(name="l1_norm", pruned_ratio=0.5), [3, 8, 8])
+    again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    assert again == plan
+    prune(pruned, again)
+    kept = plan.decisions[0].kept
+    expected = [kept.index(position) for position in [7, 2, 5, 0] if position in kept]
+    assert pruned.positions.tolist() == expected
+    assert pruned.second.weight.shape[1] == len(expected)
+
+
+def test_a_plan_tells_which_flops_pruning_cannot_reach():
+    class Hybrid(paddle.nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = paddle.nn.Conv2D(3, 8, 1), paddle.nn.Conv2D(8, 16, 1)
+            self.norm, self.mlp = paddle.nn.LayerNorm(16), paddle.nn.Linear(16, 64)
+
+        def forward(self, x):
+            return self.mlp(self.norm(self.second(self.first(x)).mean([2, 3])))
+
+    plan = make_plan(Hybrid(), PruneConfig(pruned_ratio=0.5, align=1), [3, 4, 4])
+    assert plan.flops == {"dense": 16 * (24 + 128) + 1024, "pruned": 16 * (12 + 64) + 1024, "unreached": 1024}
+    expected = [
+        "  second: layer_norm over channels",
+        "  linear layers with 29.6 % of the FLOPs: widths of attention and MLPs stay",
+    ]
+    assert plan_table(plan).split("not pruned, and why:\n")[1].splitlines()[:2] == expected

@@ -51,6 +51,21 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """A buffer of positions, with which the code picks channels, and that has to count anew.
+
+    ``paddle.index_select(x, self.index, axis=1)`` is right only while the positions are those of ``x``.
+
+    Attributes:
+        param: name of the buffer, ``layers.5.index``; int ``[positions]``.
+        index: as in ``Member``, for the axis that the buffer's values are positions of.
+    """
+
+    param: str
+    index: np.ndarray
+
+
+@dataclass(frozen=True)
 class Group:
     """Units that are removed together.
 
@@ -69,6 +84,7 @@ class Group:
         never_empty: sets of units of which at least one has to stay, or a tensor would have no
             channels; the set of all units, to which the same applies, is not listed.
         sizes: attributes of layers that have to follow.
+        lookups: buffers of positions that have to follow.
     """
 
     masters: tuple[str, ...]
@@ -77,6 +93,7 @@ class Group:
     grouped_layers: tuple[str, ...] = ()
     never_empty: tuple[tuple[int, ...], ...] = ()
     sizes: tuple[Size, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
 
     def member(self, param: str, axis: int = 0) -> Member:
         """Return the member for this parameter and axis.

@@ -48,7 +48,8 @@ class Plan:
         align: multiple that kept channels were rounded to.
         align_because: where that number came from.
         input_shape: ``[C, H, W]`` of the analysis and of the FLOPs.
-        flops: FLOPs (multiply-accumulates) of one input, keys ``dense`` and ``pruned``.
+        flops: FLOPs (multiply-accumulates) of one input, keys ``dense`` and ``pruned``; ``unreached`` are those of
+            linear layers (attention, MLPs) of which no channel can go, dense and pruned.
         parameters: number of parameters, same keys.
         decisions: one per group, in the order of the model.
         frozen: layer -> why its filters are in no group.
@@ -92,6 +93,7 @@ class Plan:
                 name: {
                     "shape": list(cut.shape),
                     "keep": {str(axis): _named(sets, to_ranges(kept)) for axis, kept in cut.keep.items()},
+                    **({} if cut.picks is None else {"picks": _named(sets, to_ranges(cut.picks))}),
                 }
                 for name, cut in self.surgery.cuts.items()
             },
@@ -190,4 +192,5 @@ def _decision(group: Mapping[str, Any]) -> Decision:
 
 
 def _cut(cut: Mapping[str, Any], sets: Mapping[str, str]) -> Cut:
-    return Cut(tuple(cut["shape"]), {int(axis): from_ranges(sets[name]) for axis, name in cut["keep"].items()})
+    keep = {int(axis): from_ranges(sets[name]) for axis, name in cut["keep"].items()}
+    return Cut(tuple(cut["shape"]), keep, from_ranges(sets[cut["picks"]]) if "picks" in cut else None)

@@ -35,6 +35,12 @@ class Analysis:
     shapes: dict[str, tuple[int, ...]]
     input_shape: tuple[int, ...]
 
+    def unreached_flops(self) -> int:
+        """FLOPs of linear layers of which pruning takes neither inputs nor outputs: attention and MLPs."""
+        reached = {member.param for group in self.grouping.groups for member in group.members}
+        linear = {name for name in self.cost.shapes if layer_of(name) not in self.convolutions}
+        return self.cost.flops() - self.cost.flops(dict.fromkeys(linear - reached, (0,)))
+
 
 def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequence[int]) -> Analysis:
     """Find the groups of a dense model and what it costs.
@@ -139,6 +145,7 @@ def plan_of_kept(
         flops={
             "dense": analysis.cost.flops(),
             "pruned": analysis.cost.flops({name: cut.kept_shape() for name, cut in surgery.cuts.items()}),
+            "unreached": analysis.unreached_flops(),
         },
         parameters={
             "dense": analysis.cost.parameters,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Optional
 
 import numpy as np
 
@@ -15,14 +15,27 @@ from .groups import Group
 
 @dataclass(frozen=True)
 class Cut:
-    """What happens to one parameter or buffer: dense shape, and axis -> positions kept."""
+    """What happens to one parameter or buffer.
+
+    Attributes:
+        shape: dense.
+        keep: axis -> positions kept.
+        picks: for a buffer of positions, those that are kept of the axis that it picks from.
+    """
 
     shape: tuple[int, ...]
     keep: dict[int, tuple[int, ...]]
+    picks: Optional[tuple[int, ...]] = None
 
     def kept_shape(self) -> tuple[int, ...]:
         """Shape after the cut."""
         return tuple(len(self.keep[a]) if a in self.keep else n for a, n in enumerate(self.shape))
+
+    def applied(self, value: np.ndarray) -> np.ndarray:
+        """Content after the cut."""
+        for axis, keep in self.keep.items():
+            value = np.take(value, keep, axis=axis)
+        return value if self.picks is None else np.searchsorted(self.picks, value)
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,7 @@ class Surgery:
     """Everything that changes.
 
     Attributes:
-        cuts: name of a parameter or buffer -> cut; those that do not shrink are absent.
+        cuts: name of a parameter or buffer -> cut; those that stay as they are are absent.
         conv_groups: layer name -> its new number of convolution groups.
         sizes: ``layer.attribute`` -> the number of channels that the layer's code reads there.
     """
@@ -61,8 +74,8 @@ def make_cuts(
         shapes: dense shape of every parameter and buffer.
 
     Returns:
-        Cuts of the parameters that really shrink. Where several groups cut the same axis (the inputs
-        of a concatenation), a position stays if each of them keeps it.
+        Cuts of the parameters that really shrink, or pick from what does. Where several groups cut the
+        same axis (the inputs of a concatenation), a position stays if each of them keeps it.
     """
     masks: dict[tuple[str, int], np.ndarray] = {}
     for group, keep in zip(groups, kept):
@@ -73,7 +86,20 @@ def make_cuts(
         if not mask.all():
             cut = cuts.setdefault(param, Cut(tuple(int(n) for n in shapes[param]), {}))
             cut.keep[axis] = tuple(np.flatnonzero(mask).tolist())
+    for param, mask in _lookups(groups, kept).items():
+        if not mask.all():
+            cut = cuts.get(param, Cut(tuple(int(n) for n in shapes[param]), {}))
+            cuts[param] = replace(cut, picks=tuple(np.flatnonzero(mask).tolist()))
     return cuts
+
+
+def _lookups(groups: Sequence[Group], kept: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Buffers of positions -> which positions of the axis that they pick from stay."""
+    masks: dict[str, np.ndarray] = {}
+    for group, keep in zip(groups, kept):
+        for lookup in group.lookups:
+            _meet(masks, lookup.param, lookup.index, keep)
+    return masks
 
 
 def plan_surgery(model: paddle.nn.Layer, groups: Sequence[Group], kept: Sequence[np.ndarray]) -> Surgery:
@@ -118,9 +144,7 @@ def operate(model: paddle.nn.Layer, surgery: Surgery) -> list[tuple[Any, str, An
     for name, cut in surgery.cuts.items():
         value = tensors[name].numpy()
         before.append((tensors[name], "", value))
-        for axis, keep in cut.keep.items():
-            value = np.take(value, keep, axis=axis)
-        _replace(tensors[name], value)
+        _replace(tensors[name], cut.applied(value))
     layers = dict(model.named_sublayers(include_self=True))
     for name, number in surgery.conv_groups.items():
         _set(before, layers[name], "_groups", number)

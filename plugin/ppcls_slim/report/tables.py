@@ -19,9 +19,14 @@ def plan_table(plan: Plan) -> str:
     for decision in plan.decisions:
         table.add_row(_row(decision))
     lines = [table.get_string()]
-    if plan.frozen:
-        lines.append("not pruned, and why:")
-        lines += [f"  {layer}: {reason}" for layer, reason in plan.frozen.items()]
+    reasons = [f"  {layer}: {reason}" for layer, reason in plan.frozen.items()]
+    unreached = plan.flops.get("unreached", 0) / plan.flops["dense"]  # plans of older versions do not say
+    if unreached > 0:
+        reasons.append(
+            f"  linear layers with {100 * unreached:.1f} % of the FLOPs: widths of attention and MLPs stay"
+        )
+    if reasons:
+        lines += ["not pruned, and why:", *reasons]
     lines.append(summary(plan))
     return "\n".join(lines)
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Optional
 
 from ...upstream.paddle_lines import paddle
 from ..groups import Grouping
-from ..trace import Program, record
+from ..record import record
+from ..trace import Program
 from . import (
     merging,
     rules,  # noqa: F401  registers the rules
 )
 from .check import disagreements
 from .flow import Code, Flow, sites_of
-from .grouping import build
+from .grouping import SINGLE, build
 
 ROUNDS = 20
-"""How often a reading of the code may be given up; as often again without following attributes."""
+"""How often readings of the code may be given up; as often again without following attributes."""
+
+
+Mode = tuple[tuple[str, bool], ...]
+"""How the forward pass is run: arguments of ``record``."""
 
 
 def analyse(
@@ -29,7 +33,8 @@ def analyse(
     The forward pass is recorded twice, as it runs in training and in evaluation, and labels of channels
     are followed through both (``rules``). Then the result is tried: with some units of every group
     removed, the forward pass is recorded again, and where a size turns out to be written in the code
-    the analysis starts over with that place understood less permissively.
+    the analysis starts over with that place understood less permissively. A unit of a grouped
+    convolution is a whole group; where that ties all of them to each other, it is one filter of each.
 
     Args:
         model: any layer that takes one image; its weights are not read, and nothing in it is changed.
@@ -44,32 +49,68 @@ def analyse(
         >>> [(group.masters, group.units) for group in grouping.groups], grouping.frozen
         ([(('0.weight',), 8)], {'2': 'an output of the model'})
     """
-    code = Code.of(model)
     modes, error = _record_modes(model, input_shape, dtype)
     if not modes:
         return build(model, Flow(), f"its forward pass could not be recorded: {error}")
-    for number in range(2 * ROUNDS):
-        if number == ROUNDS:
-            code = replace(Code.of(model), attributes={})
-        flow = Flow(code)
-        code.users.clear()
-        for program in modes.values():
-            flow.run(program, sites_of(program, code.types))
-            if skip_leaves:
-                freeze_outputs(flow, program)
-        if not any(mode.get("merged") for mode in map(dict, modes)):
-            merging.count_channels(model, flow)
-        grouping = build(model, flow)
-        found = dict.fromkeys(flow.wrong, True) or disagreements(model, input_shape, dtype, modes, flow, grouping)
-        if not found:
-            return grouping
-        for site, readable in found.items():
-            code.give_up(site, all_readings=not readable)
+    grouping = _tried(model, input_shape, dtype, skip_leaves, modes, frozenset())
+    balanced = _tied_groups(model, grouping)
+    if balanced:
+        other = _tried(model, input_shape, dtype, skip_leaves, modes, balanced)
+        grouping = min(grouping, other, key=lambda one: _frozen_filters(model, one))
+    return grouping
+
+
+def _tied_groups(model: paddle.nn.Layer, grouping: Grouping) -> frozenset[str]:
+    """Convolutions whose groups are all tied to each other: nothing goes if a unit has to be a whole group."""
+    layers = dict(model.named_sublayers(include_self=True))
+    tied = (layers[name] for name, reason in grouping.frozen.items() if reason == SINGLE)
+    wide = {id(layer) for layer in tied if layer._groups > 1 and layer.weight.shape[1] > 1}
+    return frozenset(name for name, layer in layers.items() if id(layer) in wide)
+
+
+def _frozen_filters(model: paddle.nn.Layer, grouping: Grouping) -> int:
+    layers = dict(model.named_sublayers(include_self=True))
+    return sum(int(layers[name].weight.shape[0]) for name in grouping.frozen)
+
+
+def _tried(
+    model: paddle.nn.Layer,
+    input_shape: Sequence[int],
+    dtype: str,
+    skip_leaves: bool,
+    modes: dict[Mode, Program],
+    balanced: frozenset[str],
+) -> Grouping:
+    """Follow labels, try the result, and start over until the two agree.
+
+    Args:
+        modes: the recorded programs.
+        balanced: see ``Code``.
+    """
+    understood = Code.of(model)
+    sites = {mode: sites_of(program, understood.types) for mode, program in modes.items()}
+    for attributes in (understood.attributes, {}):
+        code = Code(understood.types, attributes, balanced=balanced)
+        for _ in range(ROUNDS):
+            flow = Flow(code)
+            code.users.clear()
+            for mode, program in modes.items():
+                flow.run(program, sites[mode])
+                if skip_leaves:
+                    freeze_outputs(flow, program)
+            if not any(mode.get("merged") for mode in map(dict, modes)):
+                merging.count_channels(model, flow)
+            grouping = build(model, flow)
+            found = dict.fromkeys(flow.wrong, True)
+            if not found and grouping.groups:
+                found = disagreements(model, input_shape, dtype, modes, flow, grouping)
+            if not found:
+                return grouping
+            for site, readable in found.items():
+                code.give_up(site, all_readings=not readable)
+            if all(code.stuck(site, 2) for site in found):
+                break  # their layers are frozen already, and it did not help
     return build(model, Flow(), "sizes written in the code")
-
-
-Mode = tuple[tuple[str, bool], ...]
-"""How the forward pass is run: arguments of ``record``."""
 
 
 def _record_modes(

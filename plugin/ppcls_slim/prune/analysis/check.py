@@ -16,7 +16,8 @@ import numpy as np
 
 from ...upstream.paddle_lines import paddle
 from ..groups import Grouping
-from ..trace import Program, record
+from ..record import record
+from ..trace import Program
 from .flow import FAILURES, RULES, Contradiction, Flow, sites_of, unknown, write_number
 from .labels import FIXED, Labels
 
@@ -75,10 +76,16 @@ def _differences(
     tensors = {**dict(model.named_buffers()), **model.state_dict()}
     for (name, axis), labels in kept.items():
         shapes.setdefault(name, list(tensors[name].shape))[axis] = len(labels)
+    contents = {
+        name: np.searchsorted(
+            np.flatnonzero(~removed[flow.labels.find(labels)]), tensors[name].numpy()[~removed[roots[name, 0]]]
+        )
+        for name, labels in flow.lookups.items()
+    }
     found: dict[Any, bool] = {}
     for mode, dense in modes.items():
         with _smaller_numbers(model, flow, removed):
-            pruned = record(model, input_shape, dtype, shapes=shapes, **dict(mode))
+            pruned = record(model, input_shape, dtype, shapes=shapes, contents=contents, **dict(mode))
         sites = sites_of(dense, flow.code.types)
         number = _first_difference(dense, pruned, sites, flow, kept, removed)
         if number is not None:
@@ -146,7 +153,8 @@ def _first_difference(
             if before in flow.axes
         }
         try:
-            RULES.get(operation.name, unknown)(again, operation)
+            read_by = unknown if again.step in flow.failed else RULES.get(operation.name, unknown)
+            read_by(again, operation)
         except FAILURES:
             return number
         for result, before in zip(operation.outputs, expected.outputs):

@@ -49,6 +49,7 @@ class Code:
         users: (kind of layer, attribute) -> sites that count channels with it in this round.
         tried: the same, over all rounds.
         banned: kind of layer -> attributes that must not follow, since other code reads them too.
+        balanced: grouped convolutions that keep their groups, and lose the same filters of each.
     """
 
     types: dict[str, str] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Code:
     users: dict[tuple[Any, str], set[Any]] = field(default_factory=dict)
     tried: dict[tuple[Any, str], set[Any]] = field(default_factory=dict)
     banned: dict[Any, set[str]] = field(default_factory=dict)
+    balanced: frozenset[str] = frozenset()
 
     @staticmethod
     def of(model: paddle.nn.Layer) -> Code:
@@ -130,6 +132,7 @@ class Flow:
         pointwise: weights of linear layers that work on feature maps ``[n, h, w, c]``, as a convolution
             of kernel 1 would.
         sizes: (layer, attribute) -> labels of the channels that the attribute counts.
+        lookups: buffer of positions -> labels of the axis that it picks from.
         code: what is known about the model's code.
     """
 
@@ -137,6 +140,7 @@ class Flow:
         self.code = code or Code()
         self.labels = labels or Labels()
         self.sizes: dict[tuple[str, str], np.ndarray] = {}
+        self.lookups: dict[str, np.ndarray] = {}
         self.axes: dict[Tensor, Axis] = {}
         self.params: dict[tuple[str, int], np.ndarray] = {}
         self.inputs: set[tuple[str, int]] = set()
@@ -147,6 +151,7 @@ class Flow:
         self.site: Any = None
         self.step: Any = None
         self.readings: dict[Any, Any] = {}
+        self.failed: set[Any] = set()  # operations that their rule could not read
         self.wrong: dict[Any, None] = {}  # sites whose reading turned out to be wrong already
         self.checking = False  # following what is left of labels that are known already
         self.expected: dict[Tensor, Axis] = {}  # the same in the dense program, then
@@ -162,7 +167,9 @@ class Flow:
             try:
                 RULES.get(operation.name, unknown)(self, operation)
             except FAILURES:  # shapes that the rule did not expect
-                unknown(self, operation)
+                self.failed.add(self.step)
+                for tensor in operation.inputs:
+                    self.freeze(tensor, f"{operation.name} with sizes that cannot be followed")
             if self.code.stuck(site):
                 self.freeze_all([operation])
         for operation, site in zip(program.operations, sites):

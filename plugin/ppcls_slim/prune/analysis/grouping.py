@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Optional
 
 import numpy as np
 
 from ...upstream.paddle_lines import paddle
-from ..groups import Group, Grouping, Member, Size
+from ..groups import Group, Grouping, Lookup, Member, Size
 from .flow import Flow
 from .labels import FIXED
+
+SINGLE = "a single unit: all of its filters are tied to each other"
 
 
 def build(model: paddle.nn.Layer, flow: Flow, refusal: Optional[str] = None) -> Grouping:
@@ -40,6 +42,7 @@ def build(model: paddle.nn.Layer, flow: Flow, refusal: Optional[str] = None) -> 
     members = _members(flow, free, [units for units, _ in parts])
     never_empty = _never_empty(flow, table, [units for units, _ in parts])
     sizes = _sizes(flow, table, [units for units, _ in parts])
+    lookups = _lookups(flow, table, [units for units, _ in parts])
     groups = tuple(
         Group(
             masters,
@@ -48,6 +51,7 @@ def build(model: paddle.nn.Layer, flow: Flow, refusal: Optional[str] = None) -> 
             _grouped_layers(flow, units),
             never_empty[i],
             tuple(sizes[i]),
+            tuple(lookups[i]),
         )
         for i, (units, masters) in enumerate(parts)
     )
@@ -119,15 +123,19 @@ class _Numbers:
             self.group[units] = number
             self.unit[units] = np.arange(len(units))
 
+    def of(self, roots: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Each group that has some of the roots, and their units in it, -1 for those it has not."""
+        of_group, of_unit = self.group[roots], self.unit[roots]
+        for group in np.unique(of_group[of_group != FIXED]).tolist():
+            yield group, np.where(of_group == group, of_unit, FIXED).astype(np.int64)
+
 
 def _members(flow: Flow, free: dict[tuple[str, int], np.ndarray], groups: list[list[int]]) -> list[list[Member]]:
     """Return for each group which axes of which parameters shrink with it."""
     numbers = _Numbers(flow, groups)
     members: list[list[Member]] = [[] for _ in groups]
     for (name, axis), labels in free.items():
-        of_group, of_unit = numbers.group[labels], numbers.unit[labels]
-        for group in np.unique(of_group[of_group != FIXED]).tolist():
-            index = np.where(of_group == group, of_unit, FIXED).astype(np.int64)
+        for group, index in numbers.of(labels):
             produces = (name, axis) not in flow.inputs or (name, axis) in flow.loud
             members[group].append(Member(name, axis, index, produces))
     return members
@@ -138,12 +146,19 @@ def _sizes(flow: Flow, table: np.ndarray, groups: list[list[int]]) -> list[list[
     numbers = _Numbers(flow, groups)
     sizes: list[list[Size]] = [[] for _ in groups]
     for (layer, attribute), labels in flow.sizes.items():
-        labels = table[flow.labels.find(labels)]
-        of_group, of_unit = numbers.group[labels], numbers.unit[labels]
-        for group in np.unique(of_group[of_group != FIXED]).tolist():
-            index = np.where(of_group == group, of_unit, FIXED).astype(np.int64)
+        for group, index in numbers.of(table[flow.labels.find(labels)]):
             sizes[group].append(Size(layer, attribute, index))
     return sizes
+
+
+def _lookups(flow: Flow, table: np.ndarray, groups: list[list[int]]) -> list[list[Lookup]]:
+    """Return for each group which buffers of positions pick from its channels."""
+    numbers = _Numbers(flow, groups)
+    lookups: list[list[Lookup]] = [[] for _ in groups]
+    for param, labels in flow.lookups.items():
+        for group, index in numbers.of(table[flow.labels.find(labels)]):
+            lookups[group].append(Lookup(param, index))
+    return lookups
 
 
 def _never_empty(flow: Flow, table: np.ndarray, groups: list[list[int]]) -> list[tuple]:
@@ -176,7 +191,8 @@ def _grouped_layers(flow: Flow, units: list[int]) -> tuple[str, ...]:
 def _reason(roots: Optional[np.ndarray], frozen: dict[int, str]) -> str:
     if roots is None:
         return "not used in the forward pass"
-    reasons = dict.fromkeys(frozen[root] for root in roots.tolist() if root in frozen)
-    if reasons:
-        return "; ".join(list(reasons)[:2])
-    return "a single unit: all of its filters are tied to each other" if len(roots) > 1 else "a single filter"
+    reasons = list(dict.fromkeys(frozen[root] for root in roots.tolist() if root in frozen))
+    loose = roots[roots != FIXED]
+    if len(loose) > 1 and (loose == loose[0]).all():
+        reasons.insert(0, SINGLE)  # whatever else holds them
+    return "; ".join(reasons[:2]) or "a single filter"

@@ -10,7 +10,7 @@ import numpy as np
 from ...trace import Operation
 from ..flow import Flow, rule, unknown
 from ..labels import Axis
-from .common import channel_of, on_axis
+from .common import channel_of, number, on_axis
 
 
 @rule("pool2d", "nearest_interp", "bilinear_interp", "bicubic_interp", "max_pool2d_with_index")
@@ -56,8 +56,11 @@ def reshape(flow: Flow, operation: Operation) -> None:
     data = flow.axis(tensor)
     if data is None:
         return
-    if len(data.labels) == 1:
-        flow.carry(result, replace(data, axis=0))
+    if len(data.labels) == 1:  # every element of the tensor has this one label
+        expected = flow.expected.get(result)
+        axis = 0 if expected is None else expected.axis
+        size = 1 if expected is None else result.shape[axis]
+        flow.carry(result, replace(data, axis=axis, labels=np.repeat(data.labels, size)))
         return
     start, stop, new_start, new_stop = next(
         block for block in _blocks(tensor.shape, result.shape) if block[0] <= data.axis < block[1]
@@ -124,6 +127,32 @@ def roll(flow: Flow, operation: Operation) -> None:
         unknown(flow, operation)
     else:
         flow.carry(operation.outputs[0], data)
+
+
+@rule("gather", "index_select")
+def pick(flow: Flow, operation: Operation) -> None:
+    """Channels are picked by a buffer of positions, which is cut and counted anew with what it picks from."""
+    tensor, positions = operation.inputs[:2]
+    result = operation.outputs[0]
+    data = flow.axis(tensor)
+    if data is None or len(positions.shape) != 1:
+        unknown(flow, operation)
+        return
+    if data.axis != int(number(operation.attrs.get("axis", 0))) % len(tensor.shape):
+        flow.carry(result, data)
+        return
+    if positions.value is None or positions.param is None:
+        flow.freeze(tensor, f"positions written in the code ({operation.name})")
+        return
+    reason = "picked by positions that others are picked by"
+    known = flow.lookups.get(positions.param)
+    if known is not None and len(known) != len(data.labels):
+        flow.labels.freeze(np.concatenate([known, data.labels]), reason)
+        return
+    flow.lookups[positions.param] = data.labels if known is None else flow.labels.tie(known, data.labels, reason)
+    labels = flow.param(positions, 0, data.labels[positions.value])
+    flow.inputs.add((positions.param, 0))
+    flow.carry(result, replace(data, labels=labels))
 
 
 @rule("unfold")

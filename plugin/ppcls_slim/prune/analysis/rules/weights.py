@@ -26,7 +26,8 @@ def convolution(flow: Flow, operation: Operation) -> None:
         return
     groups = int(operation.attrs.get("groups") or 1)
     if groups > 1:
-        _grouped(flow, operation, data, channel, groups)
+        balanced = weight.param.rpartition(".")[0] in flow.code.balanced
+        (_balanced if balanced else _grouped)(flow, operation, data, channel, groups)
         return
     _read(flow, weight, 1, data)
     flow.carry(result, Axis(channel, flow.param(weight, 0)))
@@ -54,6 +55,19 @@ def _grouped(flow: Flow, operation: Operation, data: Optional[Axis], channel: in
     blocks_out = flow.labels.tie(blocks_out, blocks_in[:, :1], reason)
     flow.grouped[weight.param.rpartition(".")[0]] = blocks_out[:, 0]
     flow.carry(result, Axis(channel, blocks_out.ravel()))
+
+
+def _balanced(flow: Flow, operation: Operation, data: Optional[Axis], channel: int, groups: int) -> None:
+    """Every group loses the same of its channels, and the same of its filters; the two are independent."""
+    weight, result = operation.inputs[1], operation.outputs[0]
+    reason = "at the same place of a group as channels that stay"
+    if data is not None:
+        blocks = data.labels.reshape(groups, -1)
+        data = replace(data, labels=flow.labels.tie(blocks, blocks[:1], reason)[0])
+    _read(flow, weight, 1, data)
+    filters = flow.param(weight, 0).reshape(groups, -1)
+    filters = flow.labels.tie(filters, filters[:1], reason)
+    flow.carry(result, Axis(channel, filters.ravel()))
 
 
 @rule("conv2d_transpose")
