@@ -62,7 +62,7 @@ def test_logits_are_pytorchs(tmp_path, cli):
     save_file(state, tmp_path / "w.safetensors")
     assert cli("import-weights", "w.safetensors", "--output", "w").status == 0
     images = np.random.default_rng(1).normal(size=(4, 3, 32, 32)).astype(np.float32)
-    tensors = {name: torch.from_numpy(value) for name, value in state.items()}
+    tensors = {name: torch.from_numpy(value.astype(np.float32)) for name, value in state.items()}
 
     def conv_bn(x, conv, bn, stride=1):
         x = torch.nn.functional.conv2d(x, tensors[f"{conv}.weight"], stride=stride, padding=1)
