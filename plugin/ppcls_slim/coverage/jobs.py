@@ -15,7 +15,7 @@ from ..config import PruneConfig
 from ..engine import SlimEngine, build_dense
 from ..errors import SlimError
 from ..evaluate import logits_of
-from ..export.inference import Predictor
+from ..export.inference import NAME, Predictor
 from ..export.pipeline import export_checked
 from ..modes import evaluating
 from ..prune.cost import run_once
@@ -24,7 +24,7 @@ from ..prune.plan import Plan
 from ..prune.proof import prove
 from ..prune.pruner import analyse_model, plan_from
 from ..upstream.paddle_lines import paddle
-from . import setup
+from . import layerwise, setup
 from .backbones import arguments, constructors, file_of
 from .rows import Row
 
@@ -37,12 +37,22 @@ PROOF = 1e-4
 """Largest error of a proof: float32 leaves some 1e-6 times the depth."""
 PARITY = 1e-3
 """Largest relative error of an exported float model's logits, in the 2-norm."""
+LAYER = 0.02
+"""Largest relative error of one quantized layer in the file, on the input that it has there; up to 0.008 was seen."""
+PART = 0.4
+"""Largest relative error of a part of the network in oneDNN's int8, on the input that it has in the plain run: up to
+0.27 was seen, and 0.4 to 0.9 where a pooling clipped its input."""
 PLAIN = 0.25
-"""The same for a quantized model that is run as it is written: sums in another order round to another step here and
-there, and so do the layers behind; 0.01 to 0.16 was seen. Another scale or a missing step gives far more."""
+"""Largest relative error of the logits of a quantized model that is run as it is written: sums in another order round
+to another step here and there, and so do the layers behind; or three times what noise of that size does, which in
+untrained networks may be all there is."""
+NOISE = 1e-6
+"""Of a layer's standard deviation: rounding of float32."""
 INT8 = 0.5
-"""The same for oneDNN's int8 kernels, which round more than was simulated; or twice what quantization itself costs
+"""As PLAIN for oneDNN's int8 kernels, which round more than was simulated; or twice what quantization itself costs
 where that is more, as in untrained depthwise networks."""
+FEW = 4
+"""Images for what is compared layer by layer."""
 SMALLEST = 1e-20
 """Smallest probability whose logarithm is compared."""
 EFFECT = 100
@@ -131,8 +141,18 @@ def _quant(row: Row, arch: dict[str, Any], folder: Path, digits: Path, stage: St
     stage("export")
     export_checked(reread, compare=False)
     stage("parity")
-    row.parity, row.parity_int8 = _parities(_logits(reread.model, images), folder / "inference", images)
-    limits = (PLAIN, max(INT8, 2 * row.quant_error))
+    exported = folder / "inference"
+    row.layer_error, worst = layerwise.largest_difference(reread.model, reread.quant, exported / NAME, images[:FEW])
+    if not row.layer_error <= LAYER:
+        raise SlimError(f"{worst} in the exported file differs from the trained layer by {row.layer_error:.2g}")
+    row.part_error = max(layerwise.errors_in_int8(exported / NAME, images[:FEW]))
+    if not row.part_error <= PART:
+        raise SlimError(f"a part of the exported file differs in int8 from its plain run by {row.part_error:.2g}")
+    logits = _logits(reread.model, images)
+    with layerwise.with_noise(reread.model, reread.quant, NOISE):
+        row.rounding_error = _relative(_softmax(_logits(reread.model, images)), logits)
+    row.parity, row.parity_int8 = _parities(logits, exported, images)
+    limits = (max(PLAIN, 3 * row.rounding_error), max(INT8, 2 * row.quant_error))
     for found, limit, how in zip((row.parity, row.parity_int8), limits, ("run plainly", "in int8")):
         if not found <= limit:
             raise SlimError(

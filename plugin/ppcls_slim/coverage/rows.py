@@ -42,7 +42,11 @@ class Row:
         parity: exported against trained model: largest relative difference (``prune``), relative error of
             the logits in the 2-norm (``quant``, run plainly).
         parity_int8: the same in int8.
-        quant_error: the same between the fake-quantized and the float model: what quantization itself costs.
+        layer_error: largest relative error of a quantized layer in the file against the trained one, on one input.
+        part_error: largest relative error of a part of the file in int8 against its plain run, on one input.
+        rounding_error: relative error of the quantized model's logits when float32 rounding is added to its layers.
+        quant_error: relative error of the logits between the fake-quantized and the float model: what quantization
+            itself costs.
         seconds: in all, the start of the process not counted.
         error: one line.
     """
@@ -68,6 +72,9 @@ class Row:
     proof_effect: Optional[float] = None
     parity: Optional[float] = None
     parity_int8: Optional[float] = None
+    layer_error: Optional[float] = None
+    part_error: Optional[float] = None
+    rounding_error: Optional[float] = None
     quant_error: Optional[float] = None
     seconds: Optional[float] = None
     error: str = ""

@@ -62,7 +62,7 @@ def configuration(
         "Optimizer": {
             "name": "Momentum",
             "momentum": 0.9,
-            "clip_norm": 1.0,  # gradients of untrained RedNets grow to 700, and activations to 1e30 behind such a step
+            "clip_norm": 1.0,  # an untrained RedNet has gradients of 300, and activations of 1e30 after such a step
             "lr": {"name": "Constant", "learning_rate": 0.001},
         },
         "DataLoader": {

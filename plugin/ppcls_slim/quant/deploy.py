@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -32,13 +32,9 @@ def transfer(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: QuantReco
     own: set[int] = set()
     for name, target in targets.items():
         source = sources[name]
-        alpha = _alpha(source)
-        if alpha is not None and hasattr(target._fake_quant_input, "_scale"):
-            scale = alpha
-            if hasattr(source._fake_quant_input, "_scale"):
-                scale = min(alpha, source._fake_quant_input._scale.item())
+        if _alpha(source) is not None and hasattr(target._fake_quant_input, "_scale"):
             quantizer = target._fake_quant_input
-            quantizer._scale.set_value(paddle.full([1], scale, quantizer._scale.dtype))
+            quantizer._scale.set_value(paddle.full([1], input_scale(source), quantizer._scale.dtype))
             own |= {id(p) for p in (quantizer._scale, quantizer._state, quantizer._accum)}
         weight = source.weight
         if source._weight_preprocess is not None:
@@ -53,6 +49,13 @@ def transfer(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: QuantReco
             raise SlimError(f"the model built for export has {key}, which the trained one has not")
         tensor.set_value(state[key])
     not_taken_for_int8(fresh, {id(layer.weight) for layer in targets.values()})
+
+
+def input_scale(layer: Any) -> Optional[float]:
+    """The largest input that a trained layer does not clip; None where its quantizer keeps no scale."""
+    alpha, kept = _alpha(layer), getattr(layer._fake_quant_input, "_scale", None)
+    known = [value for value in (alpha, None if kept is None else kept.item()) if value is not None]
+    return min(known, default=None)
 
 
 def _alpha(layer: Any) -> Any:

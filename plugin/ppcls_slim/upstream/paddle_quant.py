@@ -9,8 +9,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -23,6 +24,13 @@ from .ppcls_mends import replaced
 CONVOLVED = ("conv2d", "depthwise_conv2d", "batch_norm")
 RECTIFIERS = ("relu", "relu6")
 SCALE_KEEPING = ("pool2d", "reshape2", "transpose2", "slice", "split", "nearest_interp", "nearest_interp_v2")
+LAYERS = {
+    "conv2d": ("Input", "Filter"),
+    "depthwise_conv2d": ("Input", "Filter"),
+    "conv2d_transpose": ("Input", "Filter"),
+    "matmul_v2": ("X", "Y"),
+}
+FUSED = ("batch_norm", "hard_sigmoid", "hard_swish", "leaky_relu", "prelu", "relu", "relu6", "sigmoid", "swish")
 QUANTIZERS = ("quantize_linear", "dequantize_linear", "fake_quantize_dequantize_moving_average_abs_max")
 
 
@@ -93,6 +101,11 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
     - ``compute_propagate_scales_onednn_pass`` gives all inputs of a ``concat`` the scale of its output. A pooling
       that makes one then reads its own input at another scale: all it gives is wrong by a factor, without a word.
       Such operators get ``skip_quant`` too.
+    - The same pass gives the input of a pooling or a ``split`` that has no scale the one of the output, and the
+      output the one of an input that has one. An average is smaller than what it is taken of, so that either the input is
+      clipped or the output has a few steps only: squeeze-and-excitation blocks of ESNet, MobileNetV3 and PP-LCNet
+      were wrong by half. Average pooling runs in float32, with an ``assign`` behind it where the scales end; other
+      inputs get ``out_threshold``.
 
     Args:
         path: of :func:`save_quantized`; written in place.
@@ -101,37 +114,170 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
     Returns:
         The feature maps that were given a scale.
     """
+    with _program(path) as (executor, program, feeds, fetches):
+        block = program.global_block()
+        makers = _makers(block)
+        names = _without_scale(block, makers)
+        largest = np.zeros(len(names))
+        for images in batches if names else ():
+            maps = executor.run(program, feed={feeds[0]: images}, fetch_list=names)
+            largest += [float(np.abs(one).max()) / len(batches) for one in maps]
+        for name, value in zip(names, largest):
+            makers[name]._set_attr("out_threshold", float(value))
+        for op in _to_stay_float(block, makers):
+            op._set_attr("skip_quant", 1)
+        _part_averages(block)
+        inputs = [block.var(name) for name in feeds]
+        paddle.static.save_inference_model(str(path), inputs, fetches, executor, program=program, clip_extra=True)
+    return names
+
+
+@contextmanager
+def _program(path: Path) -> Iterator[Any]:
+    """An executor and the program of a file, its inputs' names and its outputs, in static mode."""
     was_dynamic = paddle.in_dynamic_mode()
     paddle.enable_static()
     try:
         with paddle.static.scope_guard(paddle.static.Scope()), old_programs():
             executor = paddle.static.Executor(paddle.CPUPlace())
-            program, feeds, fetches = paddle.static.load_inference_model(str(path), executor)
-            block = program.global_block()
-            makers = {output: op for op in block.ops for output in op.output_arg_names}
-            names = _without_scale(block, makers)
-            largest = np.zeros(len(names))
-            for images in batches if names else ():
-                maps = executor.run(program, feed={feeds[0]: images}, fetch_list=names)
-                largest += [float(np.abs(one).max()) / len(batches) for one in maps]
-            for name, value in zip(names, largest):
-                makers[name]._set_attr("out_threshold", float(value))
-            for op in _to_stay_float(block, makers):
-                op._set_attr("skip_quant", 1)
-            inputs = [block.var(name) for name in feeds]
-            paddle.static.save_inference_model(str(path), inputs, fetches, executor, program=program, clip_extra=True)
+            yield (executor, *paddle.static.load_inference_model(str(path), executor))
     finally:
         if was_dynamic:
             paddle.disable_static()
-    return names
+
+
+def _makers(block: Any) -> dict[str, Any]:
+    return {output: op for op in block.ops for output in op.output_arg_names}
+
+
+@dataclass(frozen=True)
+class QuantizedOp:
+    """A layer in an exported program, and what it computed.
+
+    Attributes:
+        name: of its weight.
+        weight: as it is computed with.
+        given: its input before it is quantized; None if the layer is float.
+        scale: of its input; None if the layer is float.
+        made: its output, without bias.
+    """
+
+    name: str
+    weight: np.ndarray
+    given: Optional[np.ndarray]
+    scale: Optional[float]
+    made: np.ndarray
+
+
+def run_layers(path: Path, images: np.ndarray) -> list[QuantizedOp]:
+    """Run a file of :func:`save_quantized` (``onnx_format``) as it is written, and return its layers in order.
+
+    Args:
+        path: without suffix.
+        images: ``[n, C, H, W]``.
+    """
+    with _program(path) as (executor, program, feeds, _):
+        block = program.global_block()
+        makers: dict[str, Any] = {}  # so far: quantizers of one map for several layers give it the same name
+        found = []
+        for op in block.ops:
+            makers.update(dict.fromkeys(op.output_arg_names, op))
+            if op.type not in LAYERS:
+                continue
+            data, weight = (op.input(key)[0] for key in LAYERS[op.type])
+            stored = _before(makers, weight)
+            if block.var(stored).persistable:
+                quantized = data in makers and makers[data].type in QUANTIZERS
+                given = _before(makers, _before(makers, data)) if quantized else None
+                scale = makers[data].input("Scale")[0] if quantized else None
+                found.append((stored, weight, given, scale, op.output_arg_names[0]))
+        fetched = list(dict.fromkeys(name for _, *names in found for name in names if name is not None))
+        values = dict(zip(fetched, executor.run(program, feed={feeds[0]: images}, fetch_list=fetched)))
+    return [
+        QuantizedOp(
+            name,
+            values[weight],
+            None if given is None else values[given],
+            None if scale is None else values[scale].item(),
+            values[output],
+        )
+        for name, weight, given, scale, output in found
+    ]
+
+
+def save_parts(path: Path, images: np.ndarray, folder: Path, most: int) -> list[tuple[Path, np.ndarray, np.ndarray]]:
+    """Cut a file of :func:`save_quantized` where all that is computed later comes from one feature map.
+
+    Args:
+        path: without suffix.
+        images: ``[n, C, H, W]``.
+        folder: exists; gets a folder for every part, with a file of the same name.
+        most: number of parts; fewer where there are not as many such places.
+
+    Returns:
+        Of every part its folder, its input and its output, as the whole computes them when it is run plainly.
+    """
+    with _program(path) as (executor, program, feeds, fetches):
+        block = program.global_block()
+        inner = _cuts(block, _makers(block), feeds[0])
+        chosen = sorted({round(i * len(inner) / most) for i in range(1, most)}) if inner else []
+        last = _makers(block)[fetches[0].name]
+        end = last.input("X")[0] if last.type == "softmax" else fetches[0].name
+        names = [feeds[0], *(inner[i] for i in chosen if i < len(inner)), end]
+        values = executor.run(program, feed={feeds[0]: images}, fetch_list=names[1:])
+        parts = []
+        for i, (given, made) in enumerate(zip([images, *values], values)):
+            part = folder / f"{i}"
+            part.mkdir()
+            ends = [[block.var(name)] for name in names[i : i + 2]]
+            paddle.static.save_inference_model(
+                str(part / path.name), *ends, executor, program=program, clip_extra=True
+            )
+            parts.append((part, given, made))
+    return parts
+
+
+def _cuts(block: Any, makers: Mapping[str, Any], start: str) -> list[str]:
+    """Quantized feature maps that are all that later operators need, in order; none that oneDNN fuses away."""
+    ops = [op for op in block.ops if op.type not in ("feed", "fetch")]
+    constant = {name for name, var in block.vars.items() if var.persistable}
+    readers: dict[str, list[int]] = {}
+    for i, op in enumerate(ops):
+        if constant.issuperset(op.input_arg_names):
+            constant.update(op.output_arg_names)
+        for name in op.input_arg_names:
+            readers.setdefault(name, []).append(i)
+    found: list[str] = []
+    live = {start}
+    for i, op in enumerate(ops):
+        known = (*live, *op.output_arg_names)
+        live = {name for name in known if name not in constant and readers.get(name, [0])[-1] > i}
+        if len(live) == 1:
+            (name,) = live
+            kinds = {ops[reader].type for reader in readers[name]}
+            if "quantize_linear" in kinds and name != start and name not in found and kinds.isdisjoint(FUSED):
+                found.append(name)
+    return found
+
+
+def _before(makers: Mapping[str, Any], name: str) -> str:
+    """What a (de)quantizer that makes a map reads, or the map itself."""
+    op = makers.get(name)
+    return op.input("X")[0] if op is not None and op.type in QUANTIZERS else name
 
 
 def _without_scale(block: Any, makers: Mapping[str, Any]) -> list[str]:
-    """What residual additions add and give, activated, as far as nothing quantizes it."""
+    """What residual additions add and give, activated, and what is pooled or taken apart; unless it is quantized."""
     known = _quantized(block)
     convolved = {name for op in block.ops if op.type in CONVOLVED for name in op.output_arg_names}
     names: list[str] = []
     for op in block.ops:
+        if op.type in SCALE_KEEPING and not _averages(op):
+            names += [
+                name
+                for name in op.input("Input" if op.type == "slice" else "X")
+                if name in makers and len(block.var(name).shape) == 4
+            ]
         if op.type != "elementwise_add":
             continue
         terms, result = [op.input("X")[0], op.input("Y")[0]], op.output("Out")[0]
@@ -155,11 +301,27 @@ def _convolves_rectified(makers: Mapping[str, Any], name: str) -> bool:
     return op is not None and op.type in RECTIFIERS
 
 
+def _averages(op: Any) -> bool:
+    return bool(op.type == "pool2d" and op.attr("pooling_type") == "avg")
+
+
+def _part_averages(block: Any) -> None:
+    """Put a copy behind every average pooling, which ends the way of a scale through it."""
+    for place in reversed([i for i, op in enumerate(block.ops) if _averages(op)]):
+        op = block.ops[place]
+        output = block.var(op.output("Out")[0])
+        inner = block.create_var(name=f"{output.name}.average", shape=output.shape, dtype=output.dtype)
+        op._rename_output(output.name, inner.name)
+        block._insert_op(place + 1, type="assign", inputs={"X": inner}, outputs={"Out": output})
+
+
 def _to_stay_float(block: Any, makers: Mapping[str, Any]) -> list[Any]:
-    """Concatenations of maps of different or unknown signs, and what hands a map on to one without changing it."""
+    """Average pooling, concatenations of maps of different or unknown signs, and what hands a map on to one."""
     found = []
     quantized = _quantized(block)
     for op in block.ops:
+        if _averages(op):
+            found.append(op)
         if op.type == "concat":
             found += [makers[name] for name in op.input("X") if name in makers and makers[name].type in SCALE_KEEPING]
             if not _of_one_sign(makers, op.input("X"), quantized):
@@ -170,7 +332,7 @@ def _to_stay_float(block: Any, makers: Mapping[str, Any]) -> list[Any]:
 def _of_one_sign(makers: Mapping[str, Any], names: Sequence[str], quantized: set[str]) -> bool:
     """Whether all are signed integers (from a convolution), or all unsigned ones (from a ReLU).
 
-    What a ReLU gives is unsigned by a scale of its own only; one that it has from the ``concat`` is signed (GhostNet).
+    What a ReLU gives is unsigned by a scale of its own only; one that the ``concat`` gave is signed (GhostNet).
     """
     kinds = {makers[name].type if name in makers else "" for name in names}
     return kinds <= set(CONVOLVED) or (kinds <= set(RECTIFIERS) and quantized.issuperset(names))

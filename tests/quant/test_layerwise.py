@@ -1,0 +1,99 @@
+"""What finds a fault in an exported quantized model, and that it does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ppcls_slim.coverage import layerwise
+from ppcls_slim.coverage.jobs import LAYER, PART
+from ppcls_slim.errors import SlimError
+from ppcls_slim.quant import deploy, flow, qat
+from ppcls_slim.quant.settings import QuantConfig
+from ppcls_slim.upstream import paddle_quant
+from ppcls_slim.upstream.paddle_lines import paddle
+
+pytestmark = pytest.mark.paddle26
+
+functional = paddle.nn.functional
+
+
+class Excited(paddle.nn.Layer):
+    """A convolution, weighed by the averages of what it gives, and a convolution of that."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = paddle.nn.Conv2D(3, 8, 3, padding=1)
+        self.squeeze = paddle.nn.Conv2D(8, 8, 1)
+        self.last = paddle.nn.Conv2D(8, 8, 3, padding=1)
+
+    def forward(self, x):
+        x = self.first(x)
+        x = x * self.squeeze(functional.adaptive_avg_pool2d(x, 1))
+        return functional.adaptive_avg_pool2d(self.last(x), 1).flatten(1)
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype("float32")
+
+
+def exported(images, path, spoil=None, skip=()):
+    """Train, transfer, spoil, save; return the trained model and its record."""
+    paddle.seed(0)
+    trained, fresh = Excited(), Excited()
+    settings = QuantConfig(calibration_batches=1)
+    record = flow.quantize(trained, settings, [(paddle.to_tensor(images),)], lambda batch: trained(batch[0]))
+    flow.rebuild(fresh, record, for_export=True)
+    trained.eval()
+    fresh.eval()
+    deploy.transfer(trained, fresh, record)
+    if spoil is not None:
+        spoil(qat.quantized_layers(fresh, record))
+    deploy.save(fresh, record, images, [3, 32, 32], path)
+    return trained, record
+
+
+def test_a_right_file_passes(images, tmp_path):
+    trained, record = exported(images, tmp_path / "inference")
+    error, _ = layerwise.largest_difference(trained, record, tmp_path / "inference", images)
+    assert error < LAYER / 5
+    assert max(layerwise.errors_in_int8(tmp_path / "inference", images)) < PART / 5
+
+
+@pytest.mark.parametrize("factor", [0.99, 1.5])
+def test_a_wrong_scale_is_named(images, tmp_path, factor):
+    def spoil(layers):
+        quantizer = layers["last"]._fake_quant_input
+        quantizer._scale.set_value(quantizer._scale * factor)
+
+    trained, record = exported(images, tmp_path / "inference", spoil)
+    with pytest.raises(SlimError, match="quantizes the input of last up to"):
+        layerwise.largest_difference(trained, record, tmp_path / "inference", images)
+
+
+def test_a_wrong_weight_is_named(images, tmp_path):
+    def spoil(layers):
+        layers["first"].weight.set_value(layers["first"].weight * 1.1)
+
+    trained, record = exported(images, tmp_path / "inference", spoil)
+    error, layer = layerwise.largest_difference(trained, record, tmp_path / "inference", images)
+    assert layer == "first"
+    assert error > LAYER
+
+
+def test_a_layer_that_is_left_float_is_named(images, tmp_path, monkeypatch):
+    trained, record = exported(images, tmp_path / "inference")
+    found = paddle_quant.run_layers(tmp_path / "inference", images)
+    floats = [paddle_quant.QuantizedOp(op.name, op.weight, None, None, op.made) for op in found]
+    monkeypatch.setattr(layerwise, "run_layers", lambda path, images: [*found[:2], floats[2]])
+    with pytest.raises(SlimError, match="has last in float, which training quantized"):
+        layerwise.largest_difference(trained, record, tmp_path / "inference", images)
+
+
+def test_what_an_average_clips_is_found(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(paddle_quant, "_without_scale", lambda block, makers: [])
+    monkeypatch.setattr(paddle_quant, "_to_stay_float", lambda block, makers: [])
+    monkeypatch.setattr(paddle_quant, "_part_averages", lambda block: None)
+    exported(images, tmp_path / "inference")
+    assert max(layerwise.errors_in_int8(tmp_path / "inference", images)) > PART
