@@ -51,6 +51,8 @@ NOISE = 1e-6
 INT8 = 0.5
 """As PLAIN for oneDNN's int8 kernels, which round more than was simulated; or twice what quantization itself costs
 where that is more, as in untrained depthwise networks."""
+WORTH_SAYING = 0.05
+"""Share of the FLOPs in linear layers, where pruning of filters does not reach."""
 FEW = 4
 """Images for what is compared layer by layer."""
 SMALLEST = 1e-20
@@ -101,7 +103,7 @@ def _prune(row: Row, arch: dict[str, Any], folder: Path, digits: Path, stage: St
     plan = plan_from(analysis, model, section, "cpu")
     row.analysis_seconds = time.process_time() - start
     row.flops, row.flops_removed = plan.flops["dense"], plan.pruned_flops
-    row.frozen_share, row.frozen = _frozen(model, analysis.grouping)
+    row.frozen_share, row.frozen = _frozen(model, analysis.grouping, plan)
 
     stage("proof")
     _prove(row, model, analysis.grouping, plan, setup.digits_as_images(setup.with_keys(yaml), 2))
@@ -217,14 +219,17 @@ def _loss(model: paddle.nn.Layer, row: Row) -> str:
     return "GoogLeNetLoss" if isinstance(returned, (list, tuple)) and len(returned) == 3 else "CELoss"
 
 
-def _frozen(model: paddle.nn.Layer, grouping: Grouping) -> tuple[float, str]:
-    """Share of the filters that no group has, and the reasons, counted by layers."""
+def _frozen(model: paddle.nn.Layer, grouping: Grouping, plan: Plan) -> tuple[float, str]:
+    """Share of the filters that no group has, and the reasons, counted by layers; FLOPs that are not in filters."""
     layers = {name: layer for name, layer in model.named_sublayers() if isinstance(layer, paddle.nn.Conv2D)}
     filters = {name: int(layer.weight.shape[0]) for name, layer in layers.items()}
     frozen = {name: reason for name, reason in grouping.frozen.items() if name in filters}
     share = sum(filters[name] for name in frozen) / max(sum(filters.values()), 1)
-    counted = Counter(frozen.values()).most_common()
-    return share, "; ".join(f"{count} x {reason}" for reason, count in counted)
+    reasons = [f"{count} x {reason}" for reason, count in Counter(frozen.values()).most_common()]
+    unreached = plan.flops["unreached"] / plan.flops["dense"]
+    if unreached >= WORTH_SAYING:
+        reasons.append(f"{100 * unreached:.0f} % of the FLOPs in linear layers of attention and MLPs")
+    return share, "; ".join(reasons)
 
 
 def _prove(row: Row, model: paddle.nn.Layer, grouping: Grouping, plan: Plan, digits: np.ndarray) -> None:

@@ -102,10 +102,10 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
       that makes one then reads its own input at another scale: all it gives is wrong by a factor, without a word.
       Such operators get ``skip_quant`` too.
     - The same pass gives the input of a pooling or a ``split`` that has no scale the one of the output, and the
-      output the one of an input that has one. An average is smaller than what it is taken of, so that either the input is
-      clipped or the output has a few steps only: squeeze-and-excitation blocks of ESNet, MobileNetV3 and PP-LCNet
-      were wrong by half. Average pooling runs in float32, with an ``assign`` behind it where the scales end; other
-      inputs get ``out_threshold``.
+      output the one of an input that has one. An average is smaller than what it is taken of, so that either the
+      input is clipped or the output has a few steps only: squeeze-and-excitation blocks of ESNet, MobileNetV3 and
+      PP-LCNet were wrong by half. Average pooling runs in float32, with an ``assign`` behind it where the scales
+      end; other inputs get ``out_threshold``.
 
     Args:
         path: of :func:`save_quantized`; written in place.
