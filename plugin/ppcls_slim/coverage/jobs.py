@@ -113,7 +113,6 @@ def _prune(row: Row, arch: dict[str, Any], folder: Path, digits: Path, stage: St
     stage("compress")
     engine = SlimEngine(setup.with_keys(yaml, pretrained_model=str(dense)), "train")
     images = setup.digits_as_images(engine.config, setup.EVALUATED)
-    _settle(engine.model, images)  # the statistics of what was cut are others
     stage("train")
     engine.train()
     if engine.plan is None or engine.plan.surgery != plan.surgery:
