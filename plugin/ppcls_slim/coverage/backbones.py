@@ -12,6 +12,11 @@ from ..upstream.paddle_lines import installed_paddle, paddle
 from ..upstream.ppcls_mends import load_engine
 from .families import Backbone
 
+NEEDED: dict[str, dict[str, Any]] = {
+    "WideResNet": {"depth": 28, "widen_factor": 2, "dropout": 0.0, "num_classes": 10},
+}
+"""What constructors without defaults are called with: as PaddleClas's FixMatch configurations for CIFAR-10."""
+
 
 def constructors() -> dict[str, Any]:
     """Name -> function for everything in ``ppcls.arch.backbone`` that builds a model."""
@@ -27,7 +32,8 @@ def constructors() -> dict[str, Any]:
 
 def arguments(constructor: Any) -> dict[str, Any]:
     """Arguments with which a constructor is called: without fetching weights, whatever its default."""
-    return {"pretrained": False} if "pretrained" in inspect.signature(constructor).parameters else {}
+    needed = NEEDED.get(constructor.__name__, {})
+    return {**needed, **({"pretrained": False} if "pretrained" in inspect.signature(constructor).parameters else {})}
 
 
 def survey(count: bool) -> tuple[str, list[Backbone]]:
