@@ -258,8 +258,20 @@ def _cuts(block: Any, makers: Mapping[str, Any], start: str) -> list[str]:
             (name,) = live
             kinds = {ops[reader].type for reader in readers[name]}
             if "quantize_linear" in kinds and name != start and name not in found and kinds.isdisjoint(FUSED):
-                found.append(name)
+                found.append(_unrectified(makers, name, readers))
     return found
+
+
+def _unrectified(makers: Mapping[str, Any], name: str, readers: Mapping[str, Sequence[int]]) -> str:
+    """What a map is the ReLU of, if that alone reads it: a part has to see that what it begins with is unsigned.
+
+    A shortcut of unknown sign makes oneDNN's sums signed, and "could not create a descriptor for a pooling forward
+    propagation primitive" where such a sum is pooled.
+    """
+    maker = makers.get(name)
+    if maker is None or maker.type not in RECTIFIERS or len(readers.get(maker.input("X")[0], ())) > 1:
+        return name
+    return str(maker.input("X")[0])
 
 
 def _before(makers: Mapping[str, Any], name: str) -> str:
