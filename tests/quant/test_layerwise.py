@@ -38,10 +38,25 @@ def images():
     return np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype("float32")
 
 
-def exported(images, path, spoil=None, skip=()):
+class Halved(paddle.nn.Layer):
+    """A residual block behind a convolution, then averages of 2x2, as in the shortcuts of ResNet_vd."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = paddle.nn.Conv2D(3, 8, 3, padding=1)
+        self.inner = paddle.nn.Conv2D(8, 8, 3, padding=1)
+        self.last = paddle.nn.Conv2D(8, 8, 1)
+
+    def forward(self, x):
+        x = functional.relu(self.first(x))
+        x = functional.relu(x + self.inner(x))
+        return functional.adaptive_avg_pool2d(self.last(functional.avg_pool2d(x, 2, 2)), 1).flatten(1)
+
+
+def exported(images, path, spoil=None, kind=Excited):
     """Train, transfer, spoil, save; return the trained model and its record."""
     paddle.seed(0)
-    trained, fresh = Excited(), Excited()
+    trained, fresh = kind(), kind()
     settings = QuantConfig(calibration_batches=1)
     record = flow.quantize(trained, settings, [(paddle.to_tensor(images),)], lambda batch: trained(batch[0]))
     flow.rebuild(fresh, record, for_export=True)
@@ -97,3 +112,16 @@ def test_what_an_average_clips_is_found(images, tmp_path, monkeypatch):
     monkeypatch.setattr(paddle_quant, "_part_averages", lambda block: None)
     exported(images, tmp_path / "inference")
     assert max(layerwise.errors_in_int8(tmp_path / "inference", images)) > PART
+
+
+def test_averages_of_neighbours_stay_in_int8(images, tmp_path):
+    path = tmp_path / "inference"
+    trained, record = exported(images, path, kind=Halved)
+    with paddle_quant._program(path) as (_, program, _, _):
+        pools = [op for op in program.global_block().ops if op.type == "pool2d"]
+        assert [op.has_attr("skip_quant") and bool(op.attr("skip_quant")) for op in pools] == [False, True]
+    error, _ = layerwise.largest_difference(trained, record, path, images)
+    assert error < LAYER / 5
+    errors = layerwise.errors_in_int8(path, images)
+    assert len(errors) > 1
+    assert max(errors) < PART / 5

@@ -257,9 +257,9 @@ def _cuts(block: Any, makers: Mapping[str, Any], start: str) -> list[str]:
         if len(live) == 1:
             (name,) = live
             kinds = {ops[reader].type for reader in readers[name]}
-            if "quantize_linear" in kinds and name != start and name not in found and kinds.isdisjoint(FUSED):
+            if "quantize_linear" in kinds and name != start and kinds.isdisjoint(FUSED):
                 found.append(_unrectified(makers, name, readers))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _unrectified(makers: Mapping[str, Any], name: str, readers: Mapping[str, Sequence[int]]) -> str:
