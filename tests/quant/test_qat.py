@@ -167,3 +167,21 @@ def test_an_alpha_that_starts_from_a_number(model, images):
     alphas = qat.pact_layers(model)
     assert set(alphas) == set(record.layers)
     assert all(layer.alpha.item() == 2.5 for layer in alphas.values())
+
+
+class Dotted(paddle.nn.Layer):
+    """Names its block as EfficientNet does."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = self.add_sublayer("_blocks.0.", paddle.nn.Sequential(paddle.nn.Conv2D(3, 4, 3)))
+
+    def forward(self, x):
+        return self.block(x).mean([2, 3])
+
+
+def test_names_of_layers_may_hold_dots(images):
+    model = Dotted()
+    record = flow.quantize(model, QuantConfig(calibration_batches=1), [(images,)], lambda batch: model(batch[0]))
+    assert record.layers
+    assert all(layer._act_preprocess is not None for layer in qat.quantized_layers(model, record).values())

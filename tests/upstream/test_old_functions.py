@@ -77,6 +77,16 @@ def test_an_old_program_computes_what_the_function_does(name, tmp_path):
     np.testing.assert_allclose(found.numpy(), np.broadcast_to(expected.numpy(), found.shape), rtol=1e-5, atol=1e-5)
 
 
+def product(x):
+    return x.matmul(x.transpose([0, 2, 1]))
+
+
+def test_a_method_in_code_that_tracing_translates(tmp_path):
+    x = np.random.default_rng(0).uniform(-1.9, 1.9, (3, 4, 5)).astype(np.float32)
+    (found,) = saved(product, tmp_path / "program").run([paddle.to_tensor(x)])
+    np.testing.assert_allclose(found.numpy(), x @ x.transpose(0, 2, 1), rtol=1e-5, atol=1e-5)
+
+
 def test_a_function_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(SlimError, match=r"calls paddle\.logical_xor, which Paddle 3.*Paddle 2\.6\.2 can"):
         saved(lambda x: paddle.logical_xor(x > 0, x < 1).astype("float32"), tmp_path / "program")

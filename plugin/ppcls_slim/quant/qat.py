@@ -168,14 +168,8 @@ def _user_class(settings: QuantConfig, key: str) -> Optional[type]:
 
 def quantized_layers(model: paddle.nn.Layer, record: QuantRecord) -> dict[str, Any]:
     """Layer -> its quantized form, in the order of the record."""
-    return {name: _at(model, name) for name in record.layers}
-
-
-def _at(model: paddle.nn.Layer, name: str) -> Any:
-    layer: Any = model
-    for part in name.split("."):
-        layer = layer[int(part)] if part.isdigit() and not hasattr(layer, part) else getattr(layer, part)
-    return layer
+    layers = dict(model.named_sublayers())  # names may hold dots of their own: EfficientNet's "_blocks.0."
+    return {name: layers[name] for name in record.layers}
 
 
 def _start_from(model: paddle.nn.Layer, record: QuantRecord, ranges: Mapping[str, Range]) -> None:

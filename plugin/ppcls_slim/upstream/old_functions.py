@@ -67,7 +67,12 @@ class _Operators:
 
     def method(self, name: str) -> Callable[..., Any]:
         """``x.name(...)``: the compiled functions that stand there now are not given their ``x``."""
-        return lambda x, *args, **kwargs: getattr(self, name)(x, *args, **kwargs)
+
+        @paddle.jit.not_to_static  # or tracing would translate it, too
+        def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+            return getattr(self, name)(x, *args, **kwargs)
+
+        return call
 
 
 def _append(kind: str, inputs: dict[str, Any], attributes: Optional[dict[str, Any]] = None, dtype: Any = None) -> Any:
