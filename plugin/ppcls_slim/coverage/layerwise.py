@@ -69,7 +69,7 @@ def largest_difference(
     return errors[worst], worst
 
 
-def errors_in_int8(exported: Path, images: np.ndarray) -> list[float]:
+def errors_in_int8(exported: Path, images: np.ndarray) -> list[tuple[float, int]]:
     """Run the file in parts, in oneDNN's int8 and plainly, each on what the whole gives it when run plainly.
 
     Args:
@@ -77,14 +77,16 @@ def errors_in_int8(exported: Path, images: np.ndarray) -> list[float]:
         images: ``[n, C, H, W]``.
 
     Returns:
-        The relative error of each part's output in the 2-norm.
+        Of each part the relative error of its output in the 2-norm, and how many layers it has.
     """
     errors = []
     with tempfile.TemporaryDirectory(dir=exported.parent) as folder:
-        for part, given, made in save_parts(exported, images, Path(folder), PARTS):
-            (part / f"{NAME}{SIDECAR}").write_text('{"quant": true}', encoding="utf-8")  # so that it runs in int8
-            found = Predictor(part)(given)
-            errors.append(float(np.linalg.norm(found - made) / max(float(np.linalg.norm(made)), 1e-12)))
+        for part in save_parts(exported, images, Path(folder), PARTS):
+            sidecar = part.folder / f"{NAME}{SIDECAR}"
+            sidecar.write_text('{"quant": true}', encoding="utf-8")  # so that it runs in int8
+            found = Predictor(part.folder)(part.given)
+            size = max(float(np.linalg.norm(part.made)), 1e-12)
+            errors.append((float(np.linalg.norm(found - part.made)) / size, part.layers))
     return errors
 
 

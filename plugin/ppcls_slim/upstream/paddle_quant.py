@@ -207,7 +207,24 @@ def run_layers(path: Path, images: np.ndarray) -> list[QuantizedOp]:
     ]
 
 
-def save_parts(path: Path, images: np.ndarray, folder: Path, most: int) -> list[tuple[Path, np.ndarray, np.ndarray]]:
+@dataclass(frozen=True)
+class Part:
+    """A stretch of an exported program, saved as a program of its own.
+
+    Attributes:
+        folder: where.
+        given: its input, and
+        made: its output, as the whole computes them when it is run plainly.
+        layers: how many it has, convolutions and linear ones.
+    """
+
+    folder: Path
+    given: np.ndarray
+    made: np.ndarray
+    layers: int
+
+
+def save_parts(path: Path, images: np.ndarray, folder: Path, most: int) -> list[Part]:
     """Cut a file of :func:`save_quantized` where all that is computed later comes from one feature map.
 
     Args:
@@ -215,9 +232,6 @@ def save_parts(path: Path, images: np.ndarray, folder: Path, most: int) -> list[
         images: ``[n, C, H, W]``.
         folder: exists; gets a folder for every part, with a file of the same name.
         most: number of parts; fewer where there are not as many such places.
-
-    Returns:
-        Of every part its folder, its input and its output, as the whole computes them when it is run plainly.
     """
     with _program(path) as (executor, program, feeds, fetches):
         block = program.global_block()
@@ -235,7 +249,8 @@ def save_parts(path: Path, images: np.ndarray, folder: Path, most: int) -> list[
             paddle.static.save_inference_model(
                 str(part / path.name), *ends, executor, program=program, clip_extra=True
             )
-            parts.append((part, given, made))
+            stretch = paddle.static.normalize_program(program, *ends).global_block()
+            parts.append(Part(part, given, made, sum(op.type in LAYERS for op in stretch.ops)))
     return parts
 
 
