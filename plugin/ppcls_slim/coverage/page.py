@@ -70,10 +70,10 @@ def _head(lines: Lines) -> list[str]:
         "**int8** (PACT QAT) is `ok` when: a training step runs; the model that is rebuilt from the checkpoint alone "
         "has the same tensors; every quantized layer of the exported file has the trained one's scale and, on the "
         "input that it has in the file, its output to 0.02 in the 2-norm; and a dozen parts of the file, each on "
-        "its own, give in oneDNN's int8 kernels what they give run plainly, to 0.4. The logits of the whole are "
-        "compared, too, loosely: in an untrained network, one rounding that falls the other way goes on through "
-        "all layers behind it (to 0.25, or three times what noise of 1e-6 does; in int8 to 0.5, or twice what "
-        "quantizing the float model changed).",
+        "its own, give in oneDNN's int8 kernels what they give run plainly, to 0.4 where they have 20 layers at "
+        "most. The logits of the whole are compared, too, loosely: in an untrained network, one rounding that "
+        "falls the other way goes on through all layers behind it (to 0.25, or three times what noise of 1e-6 "
+        "does; in int8 to 0.5, or twice what quantizing the float model changed; on digits, or else on noise).",
         "",
         "**FLOPs** are multiply-accumulates of convolutions and linear layers at the model's own image size. "
         "**Frozen** is the share of all filters that cannot go. **Seconds** are analysis, scoring and "
