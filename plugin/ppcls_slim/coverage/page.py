@@ -83,14 +83,19 @@ def _head(lines: Lines) -> list[str]:
 
 
 def _summary(lines: Lines, theirs: Mapping[str, Mapping[str, str]]) -> list[str]:
-    table = ["| | pruned | refused | failed | int8 | failed |", "| --- | --- | --- | --- | --- | --- |"]
+    table = [
+        "| | pruned | refused | failed | int8 | failed | not run |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for version, line in sorted(lines.items(), reverse=True):
         cells = []
+        total = len({row.backbone for row in line.values()})
         for job in JOBS:
             results = [row.result for row in line.values() if row.job == job]
             good, refused = results.count(OK), results.count("refused")
             bad = len(results) - good - refused
-            cells += [f"{good} of {len(results)}", *([str(refused)] if job == "prune" else []), str(bad)]
+            cells += [f"{good} of {total}", *([str(refused)] if job == "prune" else []), str(bad)]
+        cells.append(str(len(JOBS) * total - len(line)))
         table.append(f"| Paddle {version} | {' | '.join(cells)} |")
     if theirs:
         pruned = sum(line["fpgm_result"] == OK for line in theirs.values())
@@ -98,7 +103,7 @@ def _summary(lines: Lines, theirs: Mapping[str, Mapping[str, str]]) -> list[str]
         total = len(theirs)
         table.append(
             f"| PaddleSlim 2.6.0 on Paddle 2.6.2 | {pruned} of {total} | | {total - pruned} | "
-            f"{quantized} of {total} | {total - quantized} |"
+            f"{quantized} of {total} | {total - quantized} | |"
         )
     return [*table, ""]
 
