@@ -41,13 +41,13 @@ LAYER = 0.02
 """Largest relative error of one quantized layer in the file, on the input that it has there; up to 0.008 was seen."""
 PART = 0.4
 """Largest relative error of a part of the network in oneDNN's int8, on the input that it has in the plain run: up to
-0.27 was seen, and 0.4 to 0.9 where a pooling clipped its input."""
+0.36 was seen (HRNet), and 0.4 to 0.9 where a pooling clipped its input."""
 LONG = 20
 """Layers of a part that are too many for that: DPN68 and Xception41_deeplab hand on two maps all along and cannot be
 cut there. Of such a part no more is known than of the logits."""
 PLAIN = 0.25
 """Largest relative error of the logits of a quantized model that is run as it is written: sums in another order round
-to another step here and there, and so do the layers behind; or three times what noise of that size does, which in
+to another step here and there, and so do the layers behind; or three times what ``NOISE`` does, which in
 untrained networks may be all there is."""
 NOISE = 1e-6
 """Of a layer's standard deviation: rounding of float32."""
@@ -116,7 +116,6 @@ def _prune(row: Row, arch: dict[str, Any], folder: Path, digits: Path, stage: St
 
     stage("compress")
     engine = SlimEngine(setup.with_keys(yaml, pretrained_model=str(dense)), "train")
-    images = setup.digits_as_images(engine.config, setup.EVALUATED)
     stage("train")
     engine.train()
     if engine.plan is None or engine.plan.surgery != plan.surgery:
@@ -125,6 +124,7 @@ def _prune(row: Row, arch: dict[str, Any], folder: Path, digits: Path, stage: St
     stage("export")
     export_checked(reread, compare=False)
     stage("parity")
+    images = setup.digits_as_images(reread.config, setup.EVALUATED)
     row.parity = max(_parities(_logits(reread.model, images), folder / "inference", images))
     if not row.parity <= PARITY:
         raise SlimError(f"the exported model's logits differ from the trained model's by {row.parity:.1e}")

@@ -104,9 +104,9 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
       Such operators get ``skip_quant`` too.
     - The same pass gives the input of a pooling or a ``split`` that has no scale the one of the output, and the
       output the one of an input that has one. An average over a map is much smaller than what it is taken of, so
-      that either the input is clipped or the output has a few steps only: squeeze-and-excitation blocks of ESNet,
-      MobileNetV3 and PP-LCNet were wrong by half. Such averages run in float32, with an ``assign`` behind them
-      where the scales end; other inputs get ``out_threshold``. (Averages of a few neighbours, as in the shortcuts
+      that either the input is clipped or the output has a few steps only: squeeze-and-excitation blocks of ESNet
+      were wrong by half. Such averages run in float32, with an ``assign`` behind them where the scales end; other
+      inputs get ``out_threshold``. (Averages of a few neighbours, as in the shortcuts
       of ResNet_vd, stay in int8: in float32 they take 7 % of the network's time.)
 
     Args:
