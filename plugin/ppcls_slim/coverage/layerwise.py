@@ -143,5 +143,5 @@ def _same(ours: np.ndarray, theirs: np.ndarray) -> bool:
 def _error(layer: Any, op: QuantizedOp) -> float:
     expected = layer(paddle.to_tensor(op.given)).numpy()
     if layer.bias is not None:  # old programs add it in an operator of its own
-        expected = expected - layer.bias.numpy().reshape([-1] + [1] * (2 if expected.ndim == 4 else 0))
+        expected = expected - layer.bias.numpy().reshape([-1] + [1] * (layer.weight.ndim - 2))  # of channels, or last
     return float(np.linalg.norm(op.made - expected) / max(float(np.linalg.norm(expected)), 1e-12))

@@ -73,6 +73,7 @@ def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any
     Raises:
         SlimError: the model calls a function that cannot be written, see :func:`traced_into_old_programs`.
     """
+    from paddle.base.framework import IrGraph
     from paddle.quantization.imperative import utils
 
     scope = paddle.static.Scope()
@@ -80,6 +81,7 @@ def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any
         with (
             paddle.static.scope_guard(scope),
             replaced(utils, fp_numpy_to_naive=_naive),
+            replaced(IrGraph, link_to=_linked),
             old_programs(),
             traced_into_old_programs(),
             norms_written_out(model),
@@ -378,6 +380,15 @@ def _quantized(block: Any) -> set[str]:
 def _naive(value: np.ndarray) -> Any:
     """``float(array)`` of one element in an axis, which NumPy 2.4 refuses (Paddle 2.6.2 and 3.3.1 do it)."""
     return float(value.reshape(-1)[0]) if value.size == 1 else value.tolist()
+
+
+def _linked(graph: Any, first: Any, second: Any) -> None:
+    """``IrGraph.link_to`` without a look through the whole graph for both nodes at every call.
+
+    That took a third of HRNet's export, with 652 quantizers (2.6.2, 3.3.1).
+    """
+    first.append_output(second)
+    second.append_input(first)
 
 
 def not_taken_for_int8(model: paddle.nn.Layer, quantized: set[int]) -> None:
