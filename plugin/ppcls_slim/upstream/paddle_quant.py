@@ -82,9 +82,9 @@ def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any
             paddle.static.scope_guard(scope),
             replaced(utils, fp_numpy_to_naive=_naive),
             replaced(IrGraph, link_to=_linked),
+            norms_written_out(model),  # first: what is created among old programs is no tensor of the model
             old_programs(),
             traced_into_old_programs(),
-            norms_written_out(model),
         ):
             quantizer.save_quantized_model(model, str(path), input_spec=[spec])
     finally:
@@ -110,6 +110,10 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
       were wrong by half. Such averages run in float32, with an ``assign`` behind them where the scales end; other
       inputs get ``out_threshold``. (Averages of a few neighbours, as in the shortcuts
       of ResNet_vd, stay in int8: in float32 they take 7 % of the network's time.)
+    - The same pass takes ``scale`` for a multiplication even where it adds a constant (1 plus what a ``split`` gave,
+      in MicroNet): an ``assign`` behind it, too.
+    - oneDNN's ``slice`` cannot give an empty map, of which SVTR joins one to its positions: ``could not reshape a
+      memory descriptor``. It is left out.
 
     Args:
         path: of :func:`save_quantized`; written in place.
@@ -130,7 +134,8 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
             makers[name]._set_attr("out_threshold", float(value))
         for op in _to_stay_float(block, makers):
             op._set_attr("skip_quant", 1)
-        _part_averages(block)
+        _end_scales(block)
+        _leave_out_empty(block)
         inputs = [block.var(name) for name in feeds]
         paddle.static.save_inference_model(str(path), inputs, fetches, executor, program=program, clip_extra=True)
     return names
@@ -339,14 +344,30 @@ def _averages(op: Any) -> bool:
     return bool(op.attr("adaptive") or op.attr("global_pooling") or np.prod(op.attr("ksize")) > NEIGHBOURS)
 
 
-def _part_averages(block: Any) -> None:
-    """Put a copy behind every average pooling, which ends the way of a scale through it."""
-    for place in reversed([i for i, op in enumerate(block.ops) if _averages(op)]):
+def _end_scales(block: Any) -> None:
+    """Put a copy behind what changes the range of a map and passes its scale on all the same, which ends its way."""
+    for place in reversed([i for i, op in enumerate(block.ops) if _averages(op) or _shifts(op)]):
         op = block.ops[place]
         output = block.var(op.output("Out")[0])
-        inner = block.create_var(name=f"{output.name}.average", shape=output.shape, dtype=output.dtype)
+        inner = block.create_var(name=f"{output.name}.inner", shape=output.shape, dtype=output.dtype)
         op._rename_output(output.name, inner.name)
         block._insert_op(place + 1, type="assign", inputs={"X": inner}, outputs={"Out": output})
+
+
+def _shifts(op: Any) -> bool:
+    """Whether a constant is added to a feature map."""
+    return op.type == "scale" and op.attr("bias") != 0 and len(op.block.var(op.output("Out")[0]).shape) == 4
+
+
+def _leave_out_empty(block: Any) -> None:
+    """Take feature maps without a value out of what they are joined to."""
+    for place in reversed([i for i, op in enumerate(block.ops) if op.type == "slice"]):
+        empty = block.ops[place].output("Out")[0]
+        readers = [op for op in block.ops if empty in op.input_arg_names]
+        if 0 in block.var(empty).shape and all(op.type == "concat" for op in readers):
+            for op in readers:
+                op.desc.set_input("X", [name for name in op.input("X") if name != empty])
+            block._remove_op(place)
 
 
 def _to_stay_float(block: Any, makers: Mapping[str, Any]) -> list[Any]:
