@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SlimError
-from ..upstream.onednn import norms_written_out, spare_what_fails, without_onednn
+from ..upstream.onednn import norms_written_out, paddings_in_pad3d, spare_what_fails, without_onednn
 from ..upstream.paddle_lines import gpu_available, paddle
 from ..upstream.paddle_quant import quiet_passes
 
@@ -27,7 +27,7 @@ def save(model: paddle.nn.Layer, input_shape: Sequence[int], folder: Path) -> No
         folder: exists.
     """
     spec = paddle.static.InputSpec(shape=[None, *input_shape], dtype="float32", name="x")
-    with norms_written_out(model):
+    with norms_written_out(model), paddings_in_pad3d():
         paddle.jit.save(paddle.jit.to_static(model, input_spec=[spec], full_graph=True), str(folder / NAME))
 
 

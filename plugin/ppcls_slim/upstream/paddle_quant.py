@@ -16,7 +16,7 @@ from typing import Any, Optional
 import numpy as np
 
 from .old_functions import traced_into_old_programs
-from .onednn import norms_written_out
+from .onednn import norms_written_out, paddings_in_pad3d
 from .paddle_lines import paddle
 from .paddleslim_mends import load_paddleslim, old_programs
 from .ppcls_mends import replaced
@@ -85,6 +85,7 @@ def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any
             norms_written_out(model),  # first: what is created among old programs is no tensor of the model
             old_programs(),
             traced_into_old_programs(),
+            paddings_in_pad3d(),
         ):
             quantizer.save_quantized_model(model, str(path), input_spec=[spec])
     finally:
