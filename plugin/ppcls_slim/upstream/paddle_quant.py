@@ -30,6 +30,7 @@ LAYERS = {
     "conv2d_transpose": ("Input", "Filter"),
     "matmul_v2": ("X", "Y"),
 }
+ARITHMETIC = ("elementwise_add", "elementwise_mul", "elementwise_sub")
 NEIGHBOURS = 9  # so many an average may be taken of and keep their scale: windows of 3x3, as in Inception
 FUSED = ("batch_norm", "hard_sigmoid", "hard_swish", "leaky_relu", "prelu", "relu", "relu6", "sigmoid", "swish")
 QUANTIZERS = ("quantize_linear", "dequantize_linear", "fake_quantize_dequantize_moving_average_abs_max")
@@ -110,6 +111,14 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
       were wrong by half. Such averages run in float32, with an ``assign`` behind them where the scales end; other
       inputs get ``out_threshold``. (Averages of a few neighbours, as in the shortcuts
       of ResNet_vd, stay in int8: in float32 they take 7 % of the network's time.)
+    - oneDNN's convolution writes its sum with a shortcut in the integers of the shortcut. What a ReLU gave is
+      unsigned, so that a sum without a ReLU behind it loses all that is negative: the first block of MixNet was
+      wrong by half. The shortcut then goes through an ``assign``, behind which nothing is known of its sign.
+    - ``quant_transpose2_dequant_onednn_fuse_pass`` makes one operator of a transposition, the quantization before it
+      and the one back behind it, with the scale of the latter alone: what is given is divided by 127 / scale. All
+      three are there where the neighbour is arithmetic that ``cpu_quantize_pass`` takes for int8 at the transposition
+      and leaves in float32 later, as at the positional encoding of Twins-PCPVT, which was wrong by all of it. Such
+      transpositions get ``skip_quant``.
 
     Args:
         path: of :func:`save_quantized`; written in place.
@@ -120,6 +129,7 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
     """
     with _program(path) as (executor, program, feeds, fetches):
         block = program.global_block()
+        _copy_unsigned_shortcuts(block)
         makers = _makers(block)
         names = _without_scale(block, makers)
         largest = np.zeros(len(names))
@@ -316,7 +326,7 @@ def _without_scale(block: Any, makers: Mapping[str, Any]) -> list[str]:
         if len(shapes) > 1 or len(shapes.pop()) != 4 or convolved.isdisjoint(terms):
             continue  # a bias, a scaling, or arithmetic of another kind
         names += terms
-        users = [user for user in block.ops if result in user.input_arg_names]
+        users = _readers(block, result)
         # Where what is convolved may be negative, oneDNN's sum is signed, and the pass looks for an unsigned pooling
         # after it: "could not create a descriptor for a pooling forward propagation primitive".
         if any(_convolves_rectified(makers, name) for name in convolved.intersection(terms)):
@@ -330,6 +340,46 @@ def _convolves_rectified(makers: Mapping[str, Any], name: str) -> bool:
     while op is not None and op.type in (*CONVOLVED, *QUANTIZERS):
         op = makers.get(op.input("Input" if "conv2d" in op.type else "X")[0])
     return op is not None and op.type in RECTIFIERS
+
+
+def _copy_unsigned_shortcuts(block: Any) -> None:
+    """Put a copy before additions of an unsigned map to a convolved one, unless only a ReLU reads the sum."""
+    makers = _makers(block)
+    for place in reversed([i for i, op in enumerate(block.ops) if op.type == "elementwise_add"]):
+        op = block.ops[place]
+        terms = [op.input("X")[0], op.input("Y")[0]]
+        if not any(name in makers and makers[name].type in CONVOLVED for name in terms):
+            continue
+        readers = _readers(block, op.output("Out")[0])
+        if len(readers) == 1 and readers[0].type in RECTIFIERS:
+            continue
+        for name in terms:
+            if _is_unsigned(makers, name):
+                shortcut = block.var(name)
+                copy = block.create_var(name=f"{name}.{place}.signed", shape=shortcut.shape, dtype=shortcut.dtype)
+                op._rename_input(name, copy.name)
+                block._insert_op(place, type="assign", inputs={"X": shortcut}, outputs={"Out": copy})
+
+
+def _is_unsigned(makers: Mapping[str, Any], name: str) -> bool:
+    """Whether oneDNN knows that nothing in a feature map is negative: it is a ReLU's, pooled or not."""
+    op = makers.get(name)
+    while op is not None and op.type in SCALE_KEEPING:
+        op = makers.get(op.input("Input" if op.type == "slice" else "X")[0])
+    return op is not None and op.type in RECTIFIERS
+
+
+def _beside_arithmetic(block: Any, makers: Mapping[str, Any], op: Any) -> bool:
+    """Whether arithmetic, activated or not, makes what an operator reads, or reads what it makes."""
+    maker = makers.get(op.input("X")[0])
+    while maker is not None and maker.type in (*FUSED, "gelu", "scale"):
+        maker = makers.get(maker.input("X")[0])
+    neighbours = [maker, *_readers(block, op.output("Out")[0])]
+    return any(one is not None and one.type in ARITHMETIC for one in neighbours)
+
+
+def _readers(block: Any, name: str) -> list[Any]:
+    return [op for op in block.ops if name in op.input_arg_names]
 
 
 def _averages(op: Any) -> bool:
@@ -350,11 +400,13 @@ def _part_averages(block: Any) -> None:
 
 
 def _to_stay_float(block: Any, makers: Mapping[str, Any]) -> list[Any]:
-    """Average pooling, concatenations of maps of different or unknown signs, and what hands a map on to one."""
+    """Average pooling, concatenations of maps of different or unknown signs, and what hands a map on to one;
+    transpositions beside arithmetic.
+    """
     found = []
     quantized = _quantized(block)
     for op in block.ops:
-        if _averages(op):
+        if _averages(op) or (op.type == "transpose2" and _beside_arithmetic(block, makers, op)):
             found.append(op)
         if op.type == "concat":
             found += [makers[name] for name in op.input("X") if name in makers and makers[name].type in SCALE_KEEPING]
