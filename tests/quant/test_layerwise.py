@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ppcls_slim.checkpoint import SIDECAR
 from ppcls_slim.coverage import layerwise
 from ppcls_slim.coverage.jobs import LAYER, PART
 from ppcls_slim.errors import SlimError
+from ppcls_slim.export.inference import Predictor
 from ppcls_slim.quant import deploy, flow, qat
 from ppcls_slim.quant.settings import QuantConfig
 from ppcls_slim.upstream import paddle_quant
@@ -97,6 +99,49 @@ class Windowed(paddle.nn.Layer):
         x = self.first(x).flatten(2).transpose([0, 2, 1]).reshape([-1, 8, 8, 8])
         x = functional.pad(x, [0, 0, 0, 6, 0, 6, 0, 0])
         return self.last(x.reshape([-1, 2, 7, 2, 7, 8]).transpose([0, 1, 3, 2, 4, 5])).flatten(1)
+
+
+class Lowered(paddle.nn.Layer):
+    """What a ReLU gave and a branch, added without a ReLU behind, as in the first block of MixNet."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = paddle.nn.Conv2D(3, 8, 3, padding=1, bias_attr=False)
+        self.branch = paddle.nn.Sequential(
+            paddle.nn.Conv2D(8, 8, 3, padding=1, bias_attr=False),
+            paddle.nn.ReLU(),
+            paddle.nn.Conv2D(8, 8, 1, bias_attr=False),
+            paddle.nn.BatchNorm2D(8),
+        )
+        self.last = paddle.nn.Conv2D(8, 8, 1)
+
+    def forward(self, x):
+        x = self.pooled(functional.relu(self.first(x)))
+        return self.last(self.branch(x) + x).flatten(1)
+
+    def pooled(self, x):
+        return x
+
+
+class LoweredPool(Lowered):
+    """The shortcut is pooled, which keeps scale and sign."""
+
+    def pooled(self, x):
+        return functional.max_pool2d(x, 2, 2)
+
+
+class Placed(paddle.nn.Layer):
+    """Tokens that are convolved as an image, as in the positional encoding of Twins-PCPVT."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = paddle.nn.Conv2D(3, 8, 4, stride=4)
+        self.last = paddle.nn.Conv2D(8, 8, 3, padding=1, groups=8)
+
+    def forward(self, x):
+        x = self.first(x).flatten(2).transpose([0, 2, 1])
+        x = x + functional.gelu(x)
+        return self.last(x.transpose([0, 2, 1]).reshape([x.shape[0], 8, 8, 8])).flatten(1)
 
 
 def exported(images, path, spoil=None, kind=Excited):
@@ -189,3 +234,11 @@ def test_paddings_of_pictures_that_end_with_channels(images, tmp_path):
     error, _ = layerwise.largest_difference(trained, record, path, images)
     assert error < LAYER / 5
     assert max(error for error, _ in layerwise.errors_in_int8(path, images)) < PART
+
+
+@pytest.mark.parametrize("kind", [Lowered, LoweredPool, Placed])
+def test_sums_are_right_in_int8(images, tmp_path, kind):
+    exported(images, tmp_path / "inference", kind=kind)
+    (tmp_path / f"inference{SIDECAR}").write_text('{"quant": true}', encoding="utf-8")  # so that it runs in int8
+    found, expected = (Predictor(tmp_path, onednn=onednn)(images) for onednn in (True, False))
+    assert np.linalg.norm(found - expected) < PART / 5 * np.linalg.norm(expected)

@@ -115,6 +115,13 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
       in MicroNet): an ``assign`` behind it, too.
     - oneDNN's ``slice`` cannot give an empty map, of which SVTR joins one to its positions: ``could not reshape a
       memory descriptor``. It is left out.
+    - oneDNN's convolution writes its sum with a shortcut in the integers of the shortcut. What a ReLU gave is
+      unsigned, so that a sum without a ReLU behind it loses all that is negative: the first block of MixNet was
+      wrong by half. The shortcut then goes through an ``assign``, behind which nothing is known of its sign.
+    - ``quant_transpose2_dequant_onednn_fuse_pass`` makes one operator of a transposition, the quantization before it
+      and the one back behind it, with the scale of the latter alone; without the former, too, the numbers are wrong:
+      what UniFormer, CvT and Twins-PCPVT take for their depthwise positions was divided by 127 / scale. All
+      transpositions get ``skip_quant``.
 
     Args:
         path: of :func:`save_quantized`; written in place.
@@ -125,6 +132,7 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
     """
     with _program(path) as (executor, program, feeds, fetches):
         block = program.global_block()
+        _copy_unsigned_shortcuts(block)
         makers = _makers(block)
         names = _without_scale(block, makers)
         largest = np.zeros(len(names))
@@ -322,7 +330,7 @@ def _without_scale(block: Any, makers: Mapping[str, Any]) -> list[str]:
         if len(shapes) > 1 or len(shapes.pop()) != 4 or convolved.isdisjoint(terms):
             continue  # a bias, a scaling, or arithmetic of another kind
         names += terms
-        users = [user for user in block.ops if result in user.input_arg_names]
+        users = _readers(block, result)
         # Where what is convolved may be negative, oneDNN's sum is signed, and the pass looks for an unsigned pooling
         # after it: "could not create a descriptor for a pooling forward propagation primitive".
         if any(_convolves_rectified(makers, name) for name in convolved.intersection(terms)):
@@ -336,6 +344,37 @@ def _convolves_rectified(makers: Mapping[str, Any], name: str) -> bool:
     while op is not None and op.type in (*CONVOLVED, *QUANTIZERS):
         op = makers.get(op.input("Input" if "conv2d" in op.type else "X")[0])
     return op is not None and op.type in RECTIFIERS
+
+
+def _copy_unsigned_shortcuts(block: Any) -> None:
+    """Put a copy before additions of an unsigned map to a convolved one, unless only a ReLU reads the sum."""
+    makers = _makers(block)
+    for place in reversed([i for i, op in enumerate(block.ops) if op.type == "elementwise_add"]):
+        op = block.ops[place]
+        terms = [op.input("X")[0], op.input("Y")[0]]
+        if not any(name in makers and makers[name].type in CONVOLVED for name in terms):
+            continue
+        readers = _readers(block, op.output("Out")[0])
+        if len(readers) == 1 and readers[0].type in RECTIFIERS:
+            continue
+        for name in terms:
+            if _is_unsigned(makers, name):
+                shortcut = block.var(name)
+                copy = block.create_var(name=f"{name}.{place}.signed", shape=shortcut.shape, dtype=shortcut.dtype)
+                op._rename_input(name, copy.name)
+                block._insert_op(place, type="assign", inputs={"X": shortcut}, outputs={"Out": copy})
+
+
+def _is_unsigned(makers: Mapping[str, Any], name: str) -> bool:
+    """Whether oneDNN knows that nothing in a feature map is negative: it is a ReLU's, pooled or not."""
+    op = makers.get(name)
+    while op is not None and op.type in SCALE_KEEPING:
+        op = makers.get(op.input("Input" if op.type == "slice" else "X")[0])
+    return op is not None and op.type in RECTIFIERS
+
+
+def _readers(block: Any, name: str) -> list[Any]:
+    return [op for op in block.ops if name in op.input_arg_names]
 
 
 def _averages(op: Any) -> bool:
@@ -364,7 +403,7 @@ def _leave_out_empty(block: Any) -> None:
     """Take feature maps without a value out of what they are joined to."""
     for place in reversed([i for i, op in enumerate(block.ops) if op.type == "slice"]):
         empty = block.ops[place].output("Out")[0]
-        readers = [op for op in block.ops if empty in op.input_arg_names]
+        readers = _readers(block, empty)
         if 0 in block.var(empty).shape and all(op.type == "concat" for op in readers):
             for op in readers:
                 op.desc.set_input("X", [name for name in op.input("X") if name != empty])
@@ -372,11 +411,11 @@ def _leave_out_empty(block: Any) -> None:
 
 
 def _to_stay_float(block: Any, makers: Mapping[str, Any]) -> list[Any]:
-    """Average pooling, concatenations of maps of different or unknown signs, and what hands a map on to one."""
+    """Averages, transpositions, concatenations of different or unknown signs, and what hands a map on to one."""
     found = []
     quantized = _quantized(block)
     for op in block.ops:
-        if _averages(op):
+        if _averages(op) or op.type == "transpose2":
             found.append(op)
         if op.type == "concat":
             found += [makers[name] for name in op.input("X") if name in makers and makers[name].type in SCALE_KEEPING]
