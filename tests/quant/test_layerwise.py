@@ -12,7 +12,7 @@ from ppcls_slim.errors import SlimError
 from ppcls_slim.export.inference import Predictor
 from ppcls_slim.quant import deploy, flow, qat
 from ppcls_slim.quant.settings import QuantConfig
-from ppcls_slim.upstream import paddle_quant
+from ppcls_slim.upstream import onednn_int8, paddle_quant
 from ppcls_slim.upstream.paddle_lines import paddle
 
 pytestmark = pytest.mark.paddle26
@@ -144,6 +144,19 @@ class Placed(paddle.nn.Layer):
         return self.last(x.transpose([0, 2, 1]).reshape([x.shape[0], 8, 8, 8])).flatten(1)
 
 
+class Spread(paddle.nn.Layer):
+    """A linear layer whose columns are of different size, square or not; ResNet's classifier is one."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.first = paddle.nn.Conv2D(3, 8, 4, stride=4)
+        self.last = paddle.nn.Linear(8, outputs)
+        self.last.weight.set_value(self.last.weight * paddle.linspace(1, 20, outputs))
+
+    def forward(self, x):
+        return self.last(self.first(x).flatten(2).transpose([0, 2, 1])).flatten(1)
+
+
 def exported(images, path, spoil=None, kind=Excited):
     """Train, transfer, spoil, save; return the trained model and its record."""
     paddle.seed(0)
@@ -200,9 +213,9 @@ def test_a_layer_that_is_left_float_is_named(images, tmp_path, monkeypatch):
 
 
 def test_what_an_average_clips_is_found(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(paddle_quant, "_without_scale", lambda block, makers: [])
-    monkeypatch.setattr(paddle_quant, "_to_stay_float", lambda block, makers: [])
-    monkeypatch.setattr(paddle_quant, "_end_scales", lambda block: None)
+    monkeypatch.setattr(onednn_int8, "_without_scale", lambda block, makers: [])
+    monkeypatch.setattr(onednn_int8, "_to_stay_float", lambda block, makers: [])
+    monkeypatch.setattr(onednn_int8, "_end_scales", lambda block: None)
     exported(images, tmp_path / "inference")
     assert max(error for error, _ in layerwise.errors_in_int8(tmp_path / "inference", images)) > PART
 
@@ -210,7 +223,7 @@ def test_what_an_average_clips_is_found(images, tmp_path, monkeypatch):
 def test_averages_of_neighbours_stay_in_int8(images, tmp_path):
     path = tmp_path / "inference"
     trained, record = exported(images, path, kind=Halved)
-    with paddle_quant._program(path) as (_, program, _, _):
+    with paddle_quant.program_of(path) as (_, program, _, _):
         pools = [op for op in program.global_block().ops if op.type == "pool2d"]
         assert [op.has_attr("skip_quant") and bool(op.attr("skip_quant")) for op in pools] == [False, True]
     error, _ = layerwise.largest_difference(trained, record, path, images)
@@ -229,11 +242,11 @@ def test_what_paddle_gets_wrong_is_right(images, tmp_path, kind):
 def test_paddings_of_pictures_that_end_with_channels(images, tmp_path):
     path = tmp_path / "inference"
     trained, record = exported(images, path, kind=Windowed)
-    with paddle_quant._program(path) as (_, program, _, _):
+    with paddle_quant.program_of(path) as (_, program, _, _):
         assert "pad" not in {op.type for op in program.global_block().ops}  # run in oneDNN, it ends the process
     error, _ = layerwise.largest_difference(trained, record, path, images)
     assert error < LAYER / 5
-    assert max(error for error, _ in layerwise.errors_in_int8(path, images)) < PART
+    assert max(error for error, _ in layerwise.errors_in_int8(path, images)) < PART / 5
 
 
 @pytest.mark.parametrize("kind", [Lowered, LoweredPool, Placed])
@@ -242,3 +255,28 @@ def test_sums_are_right_in_int8(images, tmp_path, kind):
     (tmp_path / f"inference{SIDECAR}").write_text('{"quant": true}', encoding="utf-8")  # so that it runs in int8
     found, expected = (Predictor(tmp_path, onednn=onednn)(images) for onednn in (True, False))
     assert np.linalg.norm(found - expected) < PART / 5 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("outputs", [8, 32])
+def test_columns_of_a_linear_layer_keep_their_scales(images, tmp_path, outputs):
+    path = tmp_path / "inference"
+    trained, record = exported(images, path, kind=lambda: Spread(outputs))
+    error, _ = layerwise.largest_difference(trained, record, path, images)
+    assert error < LAYER / 5
+    parts = layerwise.errors_in_int8(path, images)
+    assert sum(layers for _, layers in parts) == 2
+    assert max(error for error, _ in parts) < PART / 5
+
+
+def test_a_linear_layer_that_keeps_its_scales_runs_in_int8(images, tmp_path):
+    even = np.random.default_rng(0).choice([-0.5, 0.5], (8, 16)).astype("float32")
+
+    class Even(Spread):
+        def __init__(self):
+            super().__init__(16)
+            self.last.weight.set_value(even)
+
+    exported(images, tmp_path / "inference", kind=Even)
+    with paddle_quant.program_of(tmp_path / "inference") as (_, program, _, _):
+        (linear,) = [op for op in program.global_block().ops if op.type == "matmul_v2"]
+        assert not (linear.has_attr("skip_quant") and linear.attr("skip_quant"))

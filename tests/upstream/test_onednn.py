@@ -84,7 +84,7 @@ def operators(folder):
     program, _ = inference.files_of(folder)
     if program.suffix == ".json":
         return set(re.findall(r'"1\.(\w+)"', program.read_text(encoding="utf-8")))
-    with paddle_quant._program(folder / inference.NAME) as (_, old, _, _):
+    with paddle_quant.program_of(folder / inference.NAME) as (_, old, _, _):
         return {op.type for op in old.global_block().ops}
 
 

@@ -8,8 +8,9 @@ from typing import Any, Optional
 import numpy as np
 
 from ..errors import SlimError
+from ..upstream.onednn_int8 import not_taken_for_int8, prepare_for_onednn
 from ..upstream.paddle_lines import paddle
-from ..upstream.paddle_quant import load_qat, not_taken_for_int8, prepare_for_onednn, save_quantized
+from ..upstream.paddle_quant import load_qat, save_quantized
 from . import qat
 from .pact import Pact
 from .record import QuantRecord
@@ -65,7 +66,7 @@ def _alpha(layer: Any) -> Any:
     return None
 
 
-def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape: list[int], path: Path) -> None:
+def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape: list[int], path: Path) -> list[str]:
     """Write ``path.pdmodel`` and ``path.pdiparams``.
 
     Args:
@@ -77,6 +78,9 @@ def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape:
         shape: ``[C, H, W]``.
         path: without suffix.
 
+    Returns:
+        Weights of the linear layers that run in float32 on a CPU, see :func:`prepare_for_onednn`.
+
     Raises:
         SlimError: int8 cannot express what was trained.
     """
@@ -87,4 +91,4 @@ def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape:
         model(paddle.to_tensor(images[:2]))
     spec = paddle.static.InputSpec(shape=[None, *shape], dtype="float32", name="x")
     save_quantized(load_qat(qat.paddleslim_options(record.settings)), model, path, spec)
-    prepare_for_onednn(path, [images[start : start + BATCH] for start in range(0, len(images), BATCH)])
+    return prepare_for_onednn(path, [images[start : start + BATCH] for start in range(0, len(images), BATCH)])

@@ -23,14 +23,12 @@ from .ppcls_mends import replaced
 
 CONVOLVED = ("conv2d", "depthwise_conv2d", "batch_norm")
 RECTIFIERS = ("relu", "relu6")
-SCALE_KEEPING = ("pool2d", "reshape2", "transpose2", "slice", "split", "nearest_interp", "nearest_interp_v2")
 LAYERS = {
     "conv2d": ("Input", "Filter"),
     "depthwise_conv2d": ("Input", "Filter"),
     "conv2d_transpose": ("Input", "Filter"),
     "matmul_v2": ("X", "Y"),
 }
-NEIGHBOURS = 9  # so many an average may be taken of and keep their scale: windows of 3x3, as in Inception
 FUSED = ("batch_norm", "hard_sigmoid", "hard_swish", "leaky_relu", "prelu", "relu", "relu6", "sigmoid", "swish")
 QUANTIZERS = ("quantize_linear", "dequantize_linear", "fake_quantize_dequantize_moving_average_abs_max")
 
@@ -92,66 +90,8 @@ def save_quantized(quantizer: Any, model: paddle.nn.Layer, path: Path, spec: Any
         paddle.disable_static()
 
 
-def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
-    """Tell oneDNN in an exported model's attributes what it has to know to run in int8, fast and at all.
-
-    Run plainly, the model computes what it did. On 2.6.2 and 3.3.1:
-
-    - ``cpu_quantize_pass`` runs a convolution with an addition fused into it in float32 unless it knows the scales
-      of the added feature map and of the result; the quantizers of training stand before convolutions only, so a
-      projection shortcut and the last sum have none. They get ``out_threshold``, from which the pass reads scales.
-    - The same pass joins feature maps of signed and of unsigned integers, and stops: ``could not create a primitive
-      descriptor for a concat primitive``. Such a ``concat`` gets ``skip_quant`` and runs in float32.
-    - ``compute_propagate_scales_onednn_pass`` gives all inputs of a ``concat`` the scale of its output. A pooling
-      that makes one then reads its own input at another scale: all it gives is wrong by a factor, without a word.
-      Such operators get ``skip_quant`` too.
-    - The same pass gives the input of a pooling or a ``split`` that has no scale the one of the output, and the
-      output the one of an input that has one. An average over a map is much smaller than what it is taken of, so
-      that either the input is clipped or the output has a few steps only: squeeze-and-excitation blocks of ESNet
-      were wrong by half. Such averages run in float32, with an ``assign`` behind them where the scales end; other
-      inputs get ``out_threshold``. (Averages of a few neighbours, as in the shortcuts
-      of ResNet_vd, stay in int8: in float32 they take 7 % of the network's time.)
-    - The same pass takes ``scale`` for a multiplication even where it adds a constant (1 plus what a ``split`` gave,
-      in MicroNet): an ``assign`` behind it, too.
-    - oneDNN's ``slice`` cannot give an empty map, of which SVTR joins one to its positions: ``could not reshape a
-      memory descriptor``. It is left out.
-    - oneDNN's convolution writes its sum with a shortcut in the integers of the shortcut. What a ReLU gave is
-      unsigned, so that a sum without a ReLU behind it loses all that is negative: the first block of MixNet was
-      wrong by half. The shortcut then goes through an ``assign``, behind which nothing is known of its sign.
-    - ``quant_transpose2_dequant_onednn_fuse_pass`` makes one operator of a transposition, the quantization before it
-      and the one back behind it, with the scale of the latter alone; without the former, too, the numbers are wrong:
-      what UniFormer, CvT and Twins-PCPVT take for their depthwise positions was divided by 127 / scale. All
-      transpositions get ``skip_quant``.
-
-    Args:
-        path: of :func:`save_quantized`; written in place.
-        batches: inputs ``[n, C, H, W]``; a scale is the mean over them of the largest magnitude.
-
-    Returns:
-        The feature maps that were given a scale.
-    """
-    with _program(path) as (executor, program, feeds, fetches):
-        block = program.global_block()
-        _copy_unsigned_shortcuts(block)
-        makers = _makers(block)
-        names = _without_scale(block, makers)
-        largest = np.zeros(len(names))
-        for images in batches if names else ():
-            maps = executor.run(program, feed={feeds[0]: images}, fetch_list=names)
-            largest += [float(np.abs(one).max()) / len(batches) for one in maps]
-        for name, value in zip(names, largest):
-            makers[name]._set_attr("out_threshold", float(value))
-        for op in _to_stay_float(block, makers):
-            op._set_attr("skip_quant", 1)
-        _end_scales(block)
-        _leave_out_empty(block)
-        inputs = [block.var(name) for name in feeds]
-        paddle.static.save_inference_model(str(path), inputs, fetches, executor, program=program, clip_extra=True)
-    return names
-
-
 @contextmanager
-def _program(path: Path) -> Iterator[Any]:
+def program_of(path: Path) -> Iterator[Any]:
     """An executor and the program of a file, its inputs' names and its outputs, in static mode."""
     was_dynamic = paddle.in_dynamic_mode()
     paddle.enable_static()
@@ -164,7 +104,8 @@ def _program(path: Path) -> Iterator[Any]:
             paddle.disable_static()
 
 
-def _makers(block: Any) -> dict[str, Any]:
+def makers_of(block: Any) -> dict[str, Any]:
+    """Name of a variable -> the operator that makes it (the last one, where names are given twice)."""
     return {output: op for op in block.ops for output in op.output_arg_names}
 
 
@@ -194,7 +135,7 @@ def run_layers(path: Path, images: np.ndarray) -> list[QuantizedOp]:
         path: without suffix.
         images: ``[n, C, H, W]``.
     """
-    with _program(path) as (executor, program, feeds, _):
+    with program_of(path) as (executor, program, feeds, _):
         block = program.global_block()
         makers: dict[str, Any] = {}  # so far: quantizers of one map for several layers give it the same name
         found = []
@@ -208,18 +149,19 @@ def run_layers(path: Path, images: np.ndarray) -> list[QuantizedOp]:
                 quantized = data in makers and makers[data].type in QUANTIZERS
                 given = _before(makers, _before(makers, data)) if quantized else None
                 scale = makers[data].input("Scale")[0] if quantized else None
-                found.append((stored, weight, given, scale, op.output_arg_names[0]))
-        fetched = list(dict.fromkeys(name for _, *names in found for name in names if name is not None))
+                turned = op.type == "matmul_v2" and op.attr("trans_y")
+                found.append((stored, weight, turned, given, scale, op.output_arg_names[0]))
+        fetched = list(dict.fromkeys(name for one in found for name in one[1:] if isinstance(name, str)))
         values = dict(zip(fetched, executor.run(program, feed={feeds[0]: images}, fetch_list=fetched)))
     return [
         QuantizedOp(
             name,
-            values[weight],
+            values[weight].T if turned else values[weight],
             None if given is None else values[given],
             None if scale is None else values[scale].item(),
             values[output],
         )
-        for name, weight, given, scale, output in found
+        for name, weight, turned, given, scale, output in found
     ]
 
 
@@ -249,11 +191,11 @@ def save_parts(path: Path, images: np.ndarray, folder: Path, most: int) -> list[
         folder: exists; gets a folder for every part, with a file of the same name.
         most: number of parts; fewer where there are not as many such places.
     """
-    with _program(path) as (executor, program, feeds, fetches):
+    with program_of(path) as (executor, program, feeds, fetches):
         block = program.global_block()
-        inner = _cuts(block, _makers(block), feeds[0])
+        inner = _cuts(block, makers_of(block), feeds[0])
         chosen = sorted({round(i * len(inner) / most) for i in range(1, most)}) if inner else []
-        last = _makers(block)[fetches[0].name]
+        last = makers_of(block)[fetches[0].name]
         end = last.input("X")[0] if last.type == "softmax" else fetches[0].name
         names = [feeds[0], *(inner[i] for i in chosen if i < len(inner)), end]
         values = executor.run(program, feed={feeds[0]: images}, fetch_list=names[1:])
@@ -311,133 +253,6 @@ def _before(makers: Mapping[str, Any], name: str) -> str:
     return op.input("X")[0] if op is not None and op.type in QUANTIZERS else name
 
 
-def _without_scale(block: Any, makers: Mapping[str, Any]) -> list[str]:
-    """What residual additions add and give, activated, and what is pooled or taken apart; unless it is quantized."""
-    known = _quantized(block)
-    convolved = {name for op in block.ops if op.type in CONVOLVED for name in op.output_arg_names}
-    names: list[str] = []
-    for op in block.ops:
-        if op.type in SCALE_KEEPING and not _averages(op):
-            names += [
-                name
-                for name in op.input("Input" if op.type == "slice" else "X")
-                if name in makers and len(block.var(name).shape) == 4
-            ]
-        if op.type != "elementwise_add":
-            continue
-        terms, result = [op.input("X")[0], op.input("Y")[0]], op.output("Out")[0]
-        shapes = {tuple(block.var(name).shape) for name in terms}
-        if len(shapes) > 1 or len(shapes.pop()) != 4 or convolved.isdisjoint(terms):
-            continue  # a bias, a scaling, or arithmetic of another kind
-        names += terms
-        users = _readers(block, result)
-        # Where what is convolved may be negative, oneDNN's sum is signed, and the pass looks for an unsigned pooling
-        # after it: "could not create a descriptor for a pooling forward propagation primitive".
-        if any(_convolves_rectified(makers, name) for name in convolved.intersection(terms)):
-            names += [user.output("Out")[0] for user in users if user.type in RECTIFIERS]
-    return [name for name in dict.fromkeys(names) if name not in known]
-
-
-def _convolves_rectified(makers: Mapping[str, Any], name: str) -> bool:
-    """Whether a feature map is a convolution, normalized or not, of what a ReLU gave."""
-    op = makers.get(name)
-    while op is not None and op.type in (*CONVOLVED, *QUANTIZERS):
-        op = makers.get(op.input("Input" if "conv2d" in op.type else "X")[0])
-    return op is not None and op.type in RECTIFIERS
-
-
-def _copy_unsigned_shortcuts(block: Any) -> None:
-    """Put a copy before additions of an unsigned map to a convolved one, unless only a ReLU reads the sum."""
-    makers = _makers(block)
-    for place in reversed([i for i, op in enumerate(block.ops) if op.type == "elementwise_add"]):
-        op = block.ops[place]
-        terms = [op.input("X")[0], op.input("Y")[0]]
-        if not any(name in makers and makers[name].type in CONVOLVED for name in terms):
-            continue
-        readers = _readers(block, op.output("Out")[0])
-        if len(readers) == 1 and readers[0].type in RECTIFIERS:
-            continue
-        for name in terms:
-            if _is_unsigned(makers, name):
-                shortcut = block.var(name)
-                copy = block.create_var(name=f"{name}.{place}.signed", shape=shortcut.shape, dtype=shortcut.dtype)
-                op._rename_input(name, copy.name)
-                block._insert_op(place, type="assign", inputs={"X": shortcut}, outputs={"Out": copy})
-
-
-def _is_unsigned(makers: Mapping[str, Any], name: str) -> bool:
-    """Whether oneDNN knows that nothing in a feature map is negative: it is a ReLU's, pooled or not."""
-    op = makers.get(name)
-    while op is not None and op.type in SCALE_KEEPING:
-        op = makers.get(op.input("Input" if op.type == "slice" else "X")[0])
-    return op is not None and op.type in RECTIFIERS
-
-
-def _readers(block: Any, name: str) -> list[Any]:
-    return [op for op in block.ops if name in op.input_arg_names]
-
-
-def _averages(op: Any) -> bool:
-    """Whether an average is taken of so many that it is much smaller than they are."""
-    if op.type != "pool2d" or op.attr("pooling_type") != "avg":
-        return False
-    return bool(op.attr("adaptive") or op.attr("global_pooling") or np.prod(op.attr("ksize")) > NEIGHBOURS)
-
-
-def _end_scales(block: Any) -> None:
-    """Put a copy behind what changes the range of a map and passes its scale on all the same, which ends its way."""
-    for place in reversed([i for i, op in enumerate(block.ops) if _averages(op) or _shifts(op)]):
-        op = block.ops[place]
-        output = block.var(op.output("Out")[0])
-        inner = block.create_var(name=f"{output.name}.inner", shape=output.shape, dtype=output.dtype)
-        op._rename_output(output.name, inner.name)
-        block._insert_op(place + 1, type="assign", inputs={"X": inner}, outputs={"Out": output})
-
-
-def _shifts(op: Any) -> bool:
-    """Whether a constant is added to a feature map."""
-    return op.type == "scale" and op.attr("bias") != 0 and len(op.block.var(op.output("Out")[0]).shape) == 4
-
-
-def _leave_out_empty(block: Any) -> None:
-    """Take feature maps without a value out of what they are joined to."""
-    for place in reversed([i for i, op in enumerate(block.ops) if op.type == "slice"]):
-        empty = block.ops[place].output("Out")[0]
-        readers = _readers(block, empty)
-        if 0 in block.var(empty).shape and all(op.type == "concat" for op in readers):
-            for op in readers:
-                op.desc.set_input("X", [name for name in op.input("X") if name != empty])
-            block._remove_op(place)
-
-
-def _to_stay_float(block: Any, makers: Mapping[str, Any]) -> list[Any]:
-    """Averages, transpositions, concatenations of different or unknown signs, and what hands a map on to one."""
-    found = []
-    quantized = _quantized(block)
-    for op in block.ops:
-        if _averages(op) or op.type == "transpose2":
-            found.append(op)
-        if op.type == "concat":
-            found += [makers[name] for name in op.input("X") if name in makers and makers[name].type in SCALE_KEEPING]
-            if not _of_one_sign(makers, op.input("X"), quantized):
-                found.append(op)
-    return found
-
-
-def _of_one_sign(makers: Mapping[str, Any], names: Sequence[str], quantized: set[str]) -> bool:
-    """Whether all are signed integers (from a convolution), or all unsigned ones (from a ReLU).
-
-    What a ReLU gives is unsigned by a scale of its own only; one that the ``concat`` gave is signed (GhostNet).
-    """
-    kinds = {makers[name].type if name in makers else "" for name in names}
-    return kinds <= set(CONVOLVED) or (kinds <= set(RECTIFIERS) and quantized.issuperset(names))
-
-
-def _quantized(block: Any) -> set[str]:
-    """Feature maps that a quantizer reads."""
-    return {op.input("X")[0] for op in block.ops if op.type.startswith(("quantize_linear", "fake_quantize"))}
-
-
 def _naive(value: np.ndarray) -> Any:
     """``float(array)`` of one element in an axis, which NumPy 2.4 refuses (Paddle 2.6.2 and 3.3.1 do it)."""
     return float(value.reshape(-1)[0]) if value.size == 1 else value.tolist()
@@ -450,28 +265,6 @@ def _linked(graph: Any, first: Any, second: Any) -> None:
     """
     first.append_output(second)
     second.append_input(first)
-
-
-def not_taken_for_int8(model: paddle.nn.Layer, quantized: set[int]) -> None:
-    """Keep oneDNN from taking float weights that are whole numbers for int8 ones.
-
-    ``quant_dequant_onednn_pass`` (2.6.2, 3.3.1) calls a weight int8 when none of its values has a fraction, and
-    then stops with ``Could not find threshold information``: a convolution with constant zeros and ones, say.
-    One value of such a weight is moved by one unit in its last place.
-
-    Args:
-        model: about to be saved.
-        quantized: ids of the weights that are quantized.
-    """
-    for tensor in model.state_dict().values():
-        if id(tensor) in quantized or tensor.ndim not in (2, 4):
-            continue
-        values = tensor.numpy()
-        if values.dtype == np.float32 and values.size and not np.any(values % 1):
-            place = int(np.abs(values).argmax())
-            moved = np.nextafter(values.reshape(-1)[place], np.float32(np.inf), dtype=np.float32)
-            values.reshape(-1)[place] = max(moved, np.float32(1e-30))
-            tensor.set_value(values)
 
 
 @contextmanager
