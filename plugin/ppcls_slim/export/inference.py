@@ -113,6 +113,7 @@ class Predictor:
             config.set_cpu_math_library_num_threads(threads)
         config.disable_glog_info()
         config.switch_ir_optim(True)
+        config.enable_memory_optim()  # CSWinTransformer: 1.5 GB for 16 images, 9 without
         try:
             with quiet_passes():
                 self._predictor = paddle.inference.create_predictor(config)
