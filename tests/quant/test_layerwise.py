@@ -268,7 +268,7 @@ def test_columns_of_a_linear_layer_keep_their_scales(images, tmp_path, outputs):
     assert max(error for error, _ in parts) < PART / 5
 
 
-def test_a_linear_layer_that_keeps_its_scales_runs_in_int8(images, tmp_path):
+def test_a_linear_layer_that_is_read_right_keeps_its_scales(images, tmp_path):
     even = np.random.default_rng(0).choice([-0.5, 0.5], (8, 16)).astype("float32")
 
     class Even(Spread):
@@ -278,5 +278,4 @@ def test_a_linear_layer_that_keeps_its_scales_runs_in_int8(images, tmp_path):
 
     exported(images, tmp_path / "inference", kind=Even)
     with paddle_quant.program_of(tmp_path / "inference") as (_, program, _, _):
-        (linear,) = [op for op in program.global_block().ops if op.type == "matmul_v2"]
-        assert not (linear.has_attr("skip_quant") and linear.attr("skip_quant"))
+        assert "cast" not in {op.type for op in program.global_block().ops}

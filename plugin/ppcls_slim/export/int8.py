@@ -43,11 +43,11 @@ def write_int8(engine: Any, wrap: Callable[..., Any], images: np.ndarray, folder
         flow.rebuild(fresh, record, for_export=True)
     deploy.transfer(engine.model, fresh, record)
     shape = engine.config["Global"]["image_shape"]
-    spared = deploy.save(wrap(engine, fresh), record, images, shape, folder / inference.NAME)
-    if spared:
+    rescaled = deploy.save(wrap(engine, fresh), record, images, shape, folder / inference.NAME)
+    if rescaled:
         logger.info(
-            f"ppcls_slim: {len(spared)} linear layers run in float32 on a CPU: Paddle {paddle.__version__} would "
-            "read their weights' scales wrong in int8"
+            f"ppcls_slim: on a CPU, {len(rescaled)} linear layers compute with one scale for all columns: Paddle "
+            f"{paddle.__version__} reads those of the columns wrong"
         )
     (folder / HOW_TO_RUN).write_text(_how_to(record), encoding="utf-8")
 

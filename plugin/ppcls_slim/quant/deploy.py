@@ -79,7 +79,7 @@ def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape:
         path: without suffix.
 
     Returns:
-        Weights of the linear layers that run in float32 on a CPU, see :func:`prepare_for_onednn`.
+        Weights of linear layers with one scale for all columns on a CPU, see :func:`prepare_for_onednn`.
 
     Raises:
         SlimError: int8 cannot express what was trained.

@@ -15,9 +15,6 @@ from .paddle_lines import paddle
 from .paddle_quant import CONVOLVED, QUANTIZERS, RECTIFIERS, makers_of, program_of
 
 SCALE_KEEPING = ("pool2d", "reshape2", "transpose2", "slice", "split", "nearest_interp", "nearest_interp_v2")
-WEIGHT_QUANTIZERS = ("dequantize_linear", "fake_channel_wise_quantize_dequantize_abs_max")
-CHANGED = 0.01
-"""By how much a linear layer's weight may change, relatively, in the 2-norm: rounding to 8 bits costs as much."""
 NEIGHBOURS = 9  # so many an average may be taken of and keep their scale: windows of 3x3, as in Inception
 
 
@@ -46,11 +43,14 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
     - The same pass takes ``scale`` for a multiplication even where it adds a constant (a half taken off in
       MicroNet): an ``assign`` behind it, too.
     - The same pass and ``quant_dequant_onednn_pass`` read the scales of linear layers wrong, see
-      :func:`_as_onednn_reads`. Layers whose weights change by that get ``skip_quant``.
+      :func:`_as_onednn_reads`. Where that changes a weight more than one scale for all columns would, it gets one,
+      see :func:`_scale_once`.
     - ``quant_transpose2_dequant_onednn_fuse_pass`` makes one operator of a transposition, the quantization before it
       and the one back behind it, with the scale of the latter alone; without the former, too, the numbers are wrong:
       what UniFormer and Twins-PCPVT take for their positions was divided by 127 / scale. All transpositions get
       ``skip_quant``.
+    - Sizes that tracing leaves to be computed, though only the batch is unknown, make thousands of operators, and
+      every pass looks at pairs of them: CSWinTransformer took minutes to load. ``reshape2`` gets them as numbers.
     - oneDNN's ``slice`` cannot give an empty map, of which SVTR joins one to its positions: ``could not reshape a
       memory descriptor``. It is left out.
 
@@ -59,7 +59,7 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
         batches: inputs ``[n, C, H, W]``; a scale is the mean over them of the largest magnitude.
 
     Returns:
-        Names of the weights of the linear layers that oneDNN is told to run in float32.
+        Names of the weights of linear layers that have one scale for all columns in oneDNN.
     """
     with program_of(path) as (executor, program, feeds, fetches):
         block = program.global_block()
@@ -76,35 +76,34 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
             weights = values[len(maps) :]
         for name, value in zip(maps, largest):
             makers[name]._set_attr("out_threshold", float(value))
-        spared = []
+        rescaled = []
         for (op, name, stored), weight in zip(linear, weights):
-            taken = _as_onednn_reads(weight, stored=makers[name].type == "dequantize_linear")
-            if np.linalg.norm(taken - weight) > CHANGED * np.linalg.norm(weight):
-                _keep_float(block, op, name, weight)
-                spared.append(stored)
+            if _change(weight, _as_onednn_reads(weight)) > _change(weight, _rounded(weight, np.abs(weight).max())):
+                _scale_once(block, op, makers[name], float(np.abs(weight).max()))
+                rescaled.append(stored)
         for op in _to_stay_float(block, makers):
             op._set_attr("skip_quant", 1)
         _end_scales(block)
         _leave_out_empty(block)
+        _write_sizes(block)
         inputs = [block.var(name) for name in feeds]
         paddle.static.save_inference_model(str(path), inputs, fetches, executor, program=program, clip_extra=True)
-    return spared
+    return rescaled
 
 
 def _linear_layers(block: Any, makers: Mapping[str, Any]) -> list[tuple[Any, str, str]]:
-    """Operators of quantized linear layers, the weight ``[in, out]`` that they compute with, and the stored one."""
+    """Operators of linear layers stored in int8, the weight ``[in, out]`` they compute with, and the stored one."""
     found = []
     for op in block.ops:
-        if op.type == "matmul_v2":
-            name = op.input("Y")[0]
-            maker = makers.get(name)
-            stored = maker.input("X")[0] if maker is not None and maker.type in WEIGHT_QUANTIZERS else None
-            if stored is not None and block.var(stored).persistable and len(block.var(stored).shape) == 2:
-                found.append((op, name, stored))
+        name = op.input("Y")[0] if op.type == "matmul_v2" else ""
+        if name in makers and makers[name].type == "dequantize_linear":
+            stored = block.var(makers[name].input("X")[0])
+            if stored.persistable and len(stored.shape) == 2:
+                found.append((op, name, stored.name))
     return found
 
 
-def _as_onednn_reads(weight: np.ndarray, stored: bool) -> np.ndarray:
+def _as_onednn_reads(weight: np.ndarray) -> np.ndarray:
     """The weight of a linear layer that oneDNN computes with, by the two passes of 2.6.2 and 3.3.1.
 
     ``quant_dequant_onednn_pass`` takes as many scales as there are rows for scales of the rows, also where there are
@@ -114,27 +113,53 @@ def _as_onednn_reads(weight: np.ndarray, stored: bool) -> np.ndarray:
 
     Args:
         weight: ``[in, out]``, on the grid of its columns.
-        stored: whether it is stored in int8.
     """
     rows, columns = weight.shape
-    if stored and rows == columns:
+    if rows == columns:
         scales = np.abs(weight).max(axis=0)
         weight = weight / np.where(scales > 0, scales, 1) * scales[:, None]
-    largest = np.abs(weight).reshape(columns, rows).max(axis=1)
+    return _rounded(weight, np.abs(weight).reshape(columns, rows).max(axis=1))
+
+
+def _rounded(weight: np.ndarray, largest: Any) -> np.ndarray:
+    """Round to 8 bits, with scales for columns or one for all."""
     step = np.where(largest > 0, largest, 1) / 127
     return np.clip(np.round(weight / step), -127, 127) * step
 
 
-def _keep_float(block: Any, op: Any, name: str, weight: np.ndarray) -> None:
-    """Let a linear layer run in float32, with a weight that no pass scales.
+def _change(weight: np.ndarray, other: np.ndarray) -> float:
+    return float(np.linalg.norm(other - weight))
 
-    It is stored transposed, which ``fc_fuse_pass`` passes by: it would lose ``skip_quant``.
+
+def _scale_once(block: Any, op: Any, maker: Any, largest: float) -> None:
+    """Give a linear layer one scale for all columns in oneDNN, and what was trained elsewhere.
+
+    The passes take a scale that a variable has from ``out_threshold`` for granted, and a weight is none before
+    ``constant_folding_pass`` has made one of a multiplication by the steps of the columns.
     """
-    op._set_attr("skip_quant", 1)
-    op._set_attr("trans_y", True)
-    plain = block.create_var(name=f"{name}.float32", shape=weight.shape[::-1], dtype="float32", persistable=True)
-    paddle.static.global_scope().var(plain.name).get_tensor().set(np.ascontiguousarray(weight.T), paddle.CPUPlace())
-    op._rename_input(name, plain.name)
+    name = maker.output("Y")[0]
+    stored, scope = block.var(maker.input("X")[0]), paddle.static.global_scope()
+    steps = np.array(scope.find_var(maker.input("Scale")[0]).get_tensor()) / 127
+    step = block.create_var(name=f"{name}.steps", shape=steps.shape, dtype="float32", persistable=True)
+    scope.var(step.name).get_tensor().set(steps.astype(np.float32), paddle.CPUPlace())
+    whole, weight = (
+        block.create_var(name=f"{name}.{what}", shape=stored.shape, dtype="float32") for what in ("whole", "weight")
+    )
+    place = next(i for i, one in enumerate(block.ops) if one.output_arg_names == op.output_arg_names)
+    types = {"in_dtype": stored.dtype, "out_dtype": whole.dtype}
+    block._insert_op(place, type="cast", inputs={"X": stored}, outputs={"Out": whole}, attrs=types)
+    inputs = {"X": whole, "Y": step}
+    scaling = block._insert_op(place + 1, type="elementwise_mul", inputs=inputs, outputs={"Out": weight})
+    scaling._set_attr("out_threshold", largest)
+    op._rename_input(name, weight.name)
+
+
+def _write_sizes(block: Any) -> None:
+    """Let every ``reshape2`` of which one size alone is unknown find it."""
+    for op in block.ops:
+        if op.type == "reshape2" and op.attr("shape").count(-1) <= 1:
+            op.desc.set_input("ShapeTensor", [])
+            op.desc.set_input("Shape", [])
 
 
 def _without_scale(block: Any, makers: Mapping[str, Any]) -> list[str]:

@@ -144,24 +144,23 @@ def run_layers(path: Path, images: np.ndarray) -> list[QuantizedOp]:
             if op.type not in LAYERS:
                 continue
             data, weight = (op.input(key)[0] for key in LAYERS[op.type])
-            stored = _before(makers, weight)
+            stored = stored_weight(makers, weight)
             if block.var(stored).persistable:
                 quantized = data in makers and makers[data].type in QUANTIZERS
                 given = _before(makers, _before(makers, data)) if quantized else None
                 scale = makers[data].input("Scale")[0] if quantized else None
-                turned = op.type == "matmul_v2" and op.attr("trans_y")
-                found.append((stored, weight, turned, given, scale, op.output_arg_names[0]))
+                found.append((stored, weight, given, scale, op.output_arg_names[0]))
         fetched = list(dict.fromkeys(name for one in found for name in one[1:] if isinstance(name, str)))
         values = dict(zip(fetched, executor.run(program, feed={feeds[0]: images}, fetch_list=fetched)))
     return [
         QuantizedOp(
             name,
-            values[weight].T if turned else values[weight],
+            values[weight],
             None if given is None else values[given],
             None if scale is None else values[scale].item(),
             values[output],
         )
-        for name, weight, turned, given, scale, output in found
+        for name, weight, given, scale, output in found
     ]
 
 
@@ -245,6 +244,13 @@ def _unrectified(makers: Mapping[str, Any], name: str, readers: Mapping[str, Seq
     if maker is None or maker.type not in RECTIFIERS or len(readers.get(maker.input("X")[0], ())) > 1:
         return name
     return str(maker.input("X")[0])
+
+
+def stored_weight(makers: Mapping[str, Any], name: str) -> str:
+    """What a layer's weight is computed from: its (de)quantizer's input, or what is cast and multiplied by steps."""
+    while name in makers and makers[name].type in (*QUANTIZERS, "elementwise_mul", "cast"):
+        name = makers[name].input("X")[0]
+    return name
 
 
 def _before(makers: Mapping[str, Any], name: str) -> str:
