@@ -73,7 +73,7 @@ def _head(lines: Lines) -> list[str]:
         "its own, give in oneDNN's int8 kernels what they give run plainly, to 0.4 where they have 20 layers at "
         "most. The logits of the whole are compared, too, loosely: in an untrained network, one rounding that "
         "falls the other way goes on through all layers behind it (to 0.25, or three times what noise of 1e-6 "
-        "does; in int8 to 0.5, or twice what quantizing the float model changed; on digits, or else on noise).",
+        "does; in int8 to 0.5, or twice what quantizing the float model changed).",
         "",
         "**FLOPs** are multiply-accumulates of convolutions and linear layers at the model's own image size. "
         "**Frozen** is the share of all filters that cannot go. **Seconds** are analysis, scoring and "
