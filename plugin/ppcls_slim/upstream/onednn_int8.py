@@ -138,6 +138,9 @@ def _scale_once(block: Any, op: Any, maker: Any, largest: float) -> None:
     ``constant_folding_pass`` has made one of a multiplication by the steps of the columns.
     """
     name = maker.output("Y")[0]
+    if block.has_var(f"{name}.weight"):  # a layer that is called twice
+        op._rename_input(name, f"{name}.weight")
+        return
     stored, scope = block.var(maker.input("X")[0]), paddle.static.global_scope()
     steps = np.array(scope.find_var(maker.input("Scale")[0]).get_tensor()) / 127
     step = block.create_var(name=f"{name}.steps", shape=steps.shape, dtype="float32", persistable=True)
