@@ -168,11 +168,11 @@ class Twice(Spread):
         return self.last(x).flatten(1)
 
 
-def exported(images, path, spoil=None, kind=Excited):
+def exported(images, path, spoil=None, kind=Excited, **options):
     """Train, transfer, spoil, save; return the trained model and its record."""
     paddle.seed(0)
     trained, fresh = kind(), kind()
-    settings = QuantConfig(calibration_batches=1)
+    settings = QuantConfig(calibration_batches=1, **options)
     record = flow.quantize(trained, settings, [(paddle.to_tensor(images),)], lambda batch: trained(batch[0]))
     flow.rebuild(fresh, record, for_export=True)
     trained.eval()
@@ -182,6 +182,13 @@ def exported(images, path, spoil=None, kind=Excited):
         spoil(qat.quantized_layers(fresh, record))
     deploy.save(fresh, record, images, [3, 32, 32], path)
     return trained, record
+
+
+def int8_error(folder, images):
+    """Relative error of the whole in int8, against its plain run."""
+    (folder / f"inference{SIDECAR}").write_text('{"quant": true}', encoding="utf-8")  # so that it runs in int8
+    found, expected = (Predictor(folder, onednn=onednn)(images) for onednn in (True, False))
+    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
 def test_a_right_file_passes(images, tmp_path):
@@ -263,9 +270,15 @@ def test_paddings_of_pictures_that_end_with_channels(images, tmp_path):
 @pytest.mark.parametrize("kind", [Lowered, LoweredPool, Placed])
 def test_sums_are_right_in_int8(images, tmp_path, kind):
     exported(images, tmp_path / "inference", kind=kind)
-    (tmp_path / f"inference{SIDECAR}").write_text('{"quant": true}', encoding="utf-8")  # so that it runs in int8
-    found, expected = (Predictor(tmp_path, onednn=onednn)(images) for onednn in (True, False))
-    assert np.linalg.norm(found - expected) < PART / 5 * np.linalg.norm(expected)
+    assert int8_error(tmp_path, images) < PART / 5
+
+
+def test_sizes_are_written_as_numbers(images, tmp_path):
+    exported(images, tmp_path / "inference", kind=Placed)
+    with paddle_quant.program_of(tmp_path / "inference") as (_, program, _, _):
+        kinds = {op.type for op in program.global_block().ops}
+    assert "reshape2" in kinds
+    assert kinds.isdisjoint({"shape", "fill_constant"})
 
 
 @pytest.mark.parametrize("kind", [lambda: Spread(8), lambda: Spread(32), Twice], ids=["square", "wide", "twice"])
@@ -276,6 +289,12 @@ def test_columns_of_a_linear_layer_are_read_right(images, tmp_path, kind):
     assert error < LAYER / 5
     parts = layerwise.errors_in_int8(path, images)
     assert max(error for error, _ in parts) < PART / 5
+
+
+@pytest.mark.parametrize("outputs", [8, 32])
+def test_columns_stored_in_floats_are_read_right(images, tmp_path, outputs):
+    exported(images, tmp_path / "inference", kind=lambda: Spread(outputs), onnx_format=False)
+    assert int8_error(tmp_path, images) < PART / 5
 
 
 def test_a_linear_layer_that_is_read_right_keeps_its_scales(images, tmp_path):

@@ -15,6 +15,7 @@ from .paddle_lines import paddle
 from .paddle_quant import CONVOLVED, QUANTIZERS, RECTIFIERS, makers_of, program_of
 
 SCALE_KEEPING = ("pool2d", "reshape2", "transpose2", "slice", "split", "nearest_interp", "nearest_interp_v2")
+WEIGHT_QUANTIZERS = ("dequantize_linear", "fake_channel_wise_quantize_dequantize_abs_max")
 NEIGHBOURS = 9  # so many an average may be taken of and keep their scale: windows of 3x3, as in Inception
 
 
@@ -78,7 +79,8 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
             makers[name]._set_attr("out_threshold", float(value))
         rescaled = []
         for (op, name, stored), weight in zip(linear, weights):
-            if _change(weight, _as_onednn_reads(weight)) > _change(weight, _rounded(weight, np.abs(weight).max())):
+            read = _as_onednn_reads(weight, integers=makers[name].type == "dequantize_linear")
+            if _change(weight, read) > _change(weight, _rounded(weight, np.abs(weight).max())):
                 _scale_once(block, op, makers[name], float(np.abs(weight).max()))
                 rescaled.append(stored)
         for op in _to_stay_float(block, makers):
@@ -92,18 +94,18 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
 
 
 def _linear_layers(block: Any, makers: Mapping[str, Any]) -> list[tuple[Any, str, str]]:
-    """Operators of linear layers stored in int8, the weight ``[in, out]`` they compute with, and the stored one."""
+    """Operators of quantized linear layers, the weight ``[in, out]`` that they compute with, and the stored one."""
     found = []
     for op in block.ops:
         name = op.input("Y")[0] if op.type == "matmul_v2" else ""
-        if name in makers and makers[name].type == "dequantize_linear":
+        if name in makers and makers[name].type in WEIGHT_QUANTIZERS:
             stored = block.var(makers[name].input("X")[0])
             if stored.persistable and len(stored.shape) == 2:
                 found.append((op, name, stored.name))
     return found
 
 
-def _as_onednn_reads(weight: np.ndarray) -> np.ndarray:
+def _as_onednn_reads(weight: np.ndarray, integers: bool) -> np.ndarray:
     """The weight of a linear layer that oneDNN computes with, by the two passes of 2.6.2 and 3.3.1.
 
     ``quant_dequant_onednn_pass`` takes as many scales as there are rows for scales of the rows, also where there are
@@ -113,9 +115,10 @@ def _as_onednn_reads(weight: np.ndarray) -> np.ndarray:
 
     Args:
         weight: ``[in, out]``, on the grid of its columns.
+        integers: whether it is stored as such (``onnx_format``).
     """
     rows, columns = weight.shape
-    if rows == columns:
+    if integers and rows == columns:
         scales = np.abs(weight).max(axis=0)
         weight = weight / np.where(scales > 0, scales, 1) * scales[:, None]
     return _rounded(weight, np.abs(weight).reshape(columns, rows).max(axis=1))
@@ -135,26 +138,29 @@ def _scale_once(block: Any, op: Any, maker: Any, largest: float) -> None:
     """Give a linear layer one scale for all columns in oneDNN, and what was trained elsewhere.
 
     The passes take a scale that a variable has from ``out_threshold`` for granted, and a weight is none before
-    ``constant_folding_pass`` has made one of a multiplication by the steps of the columns.
+    ``constant_folding_pass`` has made one of a product: of integers and the steps of the columns, or of a weight that
+    is stored in floats and ones (a mere copy is taken out too early).
     """
-    name = maker.output("Y")[0]
-    if block.has_var(f"{name}.weight"):  # a layer that is called twice
-        op._rename_input(name, f"{name}.weight")
+    source = op.input("Y")[0]
+    name = f"{source}.weight"
+    if block.has_var(name):  # a layer that is called twice
+        op._rename_input(source, name)
         return
-    stored, scope = block.var(maker.input("X")[0]), paddle.static.global_scope()
-    steps = np.array(scope.find_var(maker.input("Scale")[0]).get_tensor()) / 127
-    step = block.create_var(name=f"{name}.steps", shape=steps.shape, dtype="float32", persistable=True)
-    scope.var(step.name).get_tensor().set(steps.astype(np.float32), paddle.CPUPlace())
-    whole, weight = (
-        block.create_var(name=f"{name}.{what}", shape=stored.shape, dtype="float32") for what in ("whole", "weight")
-    )
     place = next(i for i, one in enumerate(block.ops) if one.output_arg_names == op.output_arg_names)
-    types = {"in_dtype": stored.dtype, "out_dtype": whole.dtype}
-    block._insert_op(place, type="cast", inputs={"X": stored}, outputs={"Out": whole}, attrs=types)
-    inputs = {"X": whole, "Y": step}
-    scaling = block._insert_op(place + 1, type="elementwise_mul", inputs=inputs, outputs={"Out": weight})
-    scaling._set_attr("out_threshold", largest)
-    op._rename_input(name, weight.name)
+    stored, scope, given = block.var(maker.input("X")[0]), paddle.static.global_scope(), block.var(source)
+    factor = np.ones(given.shape[1], dtype=np.float32)
+    if maker.type == "dequantize_linear":
+        factor = np.array(scope.find_var(maker.input("Scale")[0]).get_tensor()).astype(np.float32) / 127
+        given = block.create_var(name=f"{source}.whole", shape=stored.shape, dtype="float32")
+        types = {"in_dtype": stored.dtype, "out_dtype": given.dtype}
+        block._insert_op(place, type="cast", inputs={"X": stored}, outputs={"Out": given}, attrs=types)
+        place += 1
+    factors = block.create_var(name=f"{source}.factors", shape=factor.shape, dtype="float32", persistable=True)
+    scope.var(factors.name).get_tensor().set(factor, paddle.CPUPlace())
+    weight = block.create_var(name=name, shape=given.shape, dtype="float32")
+    product = {"inputs": {"X": given, "Y": factors}, "outputs": {"Out": weight}}
+    block._insert_op(place, type="elementwise_mul", **product)._set_attr("out_threshold", largest)
+    op._rename_input(source, name)
 
 
 def _write_sizes(block: Any) -> None:
