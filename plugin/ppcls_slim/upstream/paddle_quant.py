@@ -144,7 +144,7 @@ def run_layers(path: Path, images: np.ndarray) -> list[QuantizedOp]:
             if op.type not in LAYERS:
                 continue
             data, weight = (op.input(key)[0] for key in LAYERS[op.type])
-            stored = stored_weight(makers, weight)
+            stored = _stored_weight(makers, weight)
             if block.var(stored).persistable:
                 quantized = data in makers and makers[data].type in QUANTIZERS
                 given = _before(makers, _before(makers, data)) if quantized else None
@@ -246,7 +246,7 @@ def _unrectified(makers: Mapping[str, Any], name: str, readers: Mapping[str, Seq
     return str(maker.input("X")[0])
 
 
-def stored_weight(makers: Mapping[str, Any], name: str) -> str:
+def _stored_weight(makers: Mapping[str, Any], name: str) -> str:
     """What a layer's weight is computed from: its (de)quantizer's input, or what is cast and multiplied by steps."""
     while name in makers and makers[name].type in (*QUANTIZERS, "elementwise_mul", "cast"):
         name = makers[name].input("X")[0]
