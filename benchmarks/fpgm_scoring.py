@@ -19,10 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
 
-from ppcls_slim.config import PruneConfig
-from ppcls_slim.upstream.find_ppcls import find_ppcls
-from ppcls_slim.upstream.paddle_lines import paddle
-from ppcls_slim.upstream.paddleslim_mends import load_paddleslim, old_programs
+from ppcls_slim.compat.paddle import paddle
+from ppcls_slim.compat.paddleclas.find import find_ppcls
+from ppcls_slim.compat.paddleslim import legacy_ir, load_paddleslim
+from ppcls_slim.config.section import PruneConfig
 
 REPEATS = 3  # of our scoring: threads of the matrix product suffer from whatever else the machine does
 
@@ -79,7 +79,7 @@ def two_equal_models(arguments: argparse.Namespace) -> list:
 def paddleslim_prune(model, shape: list[int], ratio: float) -> tuple[float, float]:
     paddleslim = load_paddleslim()
     logging.disable(logging.WARNING)  # a line a layer; each of its modules has a logger of its own
-    with old_programs():
+    with legacy_ir():
         start = time.perf_counter()
         pruner = paddleslim.dygraph.FPGMFilterPruner(model, [1, *shape])
         analysed = time.perf_counter()

@@ -18,16 +18,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
 
 import numpy as np
 
-from ppcls_slim.arch.cifar_resnet import BACKBONES
-from ppcls_slim.quant import flow
-from ppcls_slim.quant.settings import QuantConfig
-from ppcls_slim.upstream.paddle_lines import paddle
-from ppcls_slim.upstream.paddleslim_mends import load_paddleslim
+from ppcls_slim.compat.paddle import paddle
+from ppcls_slim.compat.paddleslim import load_paddleslim
+from ppcls_slim.config.quant import QuantConfig
+from ppcls_slim.quant import prepare
+from ppcls_slim.zoo.cifar_resnet import BACKBONES
 
 
 def quantized(model: paddle.nn.Layer, images: paddle.Tensor, **options: object) -> None:
     """Quantize as ``Slim.quant`` does."""
-    flow.quantize(model, QuantConfig(calibration_batches=1, **options), [images], model)
+    prepare.quantize(model, QuantConfig(calibration_batches=1, **options), [images], model)
 
 
 def by_paddleslim(model: paddle.nn.Layer, images: paddle.Tensor) -> None:

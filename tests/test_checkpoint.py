@@ -13,8 +13,8 @@ import pytest
 
 from conftest import ROOT
 from ppcls_slim import checkpoint as checkpoints
-from ppcls_slim.errors import SlimError
-from ppcls_slim.upstream.paddle_lines import paddle
+from ppcls_slim.common.errors import SlimError
+from ppcls_slim.compat.paddle import paddle
 
 pytestmark = pytest.mark.paddle26
 
@@ -34,7 +34,7 @@ def saved_number(folder):
     found = checkpoints.open_checkpoint(str(folder / "model/latest"), "Global.checkpoints")
     weights = checkpoints.read_weights(found)
     states = checkpoints.load_file(checkpoints.with_suffix(found.stem, ".pdstates"))
-    assert float(weights["w"][0]) == states["epoch"] == found.facts["number"]
+    assert float(weights["w"][0]) == states["epoch"] == found.metadata["number"]
     return states["epoch"]
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import ROOT, output_stem
+from conftest import ROOT, output_prefix
 
 TOOLS = (
     "train",
@@ -71,5 +71,5 @@ def test_a_stopped_training_leaves_a_checkpoint_that_loads(small, tmp_path, cli,
     else:
         assert process.returncode == 130
         assert "resume with -o Global.checkpoints" in err
-    stem = output_stem(tmp_path / "output", "latest")
+    stem = output_prefix(tmp_path / "output", "latest")
     assert cli("eval", "-c", small, "-o", f"Global.pretrained_model={stem}").status == 0

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, Optional
 
 from . import __version__
-from .errors import SlimError
+from .common.errors import SlimError
+from .compat.paddle import paddle
+from .compat.paddleclas.find import ppcls_version
+from .compat.paddleslim import paddleslim_version
 from .prune.plan import Plan
-from .prune.zeroed import Zeroed
+from .prune.schedules.mask_state import MaskState
 from .quant.record import QuantRecord
-from .upstream.find_ppcls import ppcls_version
-from .upstream.paddle_lines import paddle
-from .upstream.paddleslim_mends import paddleslim_version
 
 SIDECAR = ".slim.json"
 WEIGHTS = ".pdparams"
@@ -41,14 +41,14 @@ class Checkpoint:
         plan: how the model was pruned; None for a dense checkpoint.
         quant: how it was quantized; None for a float checkpoint.
         zeroed: filters that are zero and still in place, of a training with ``Slim.prune.schedule``.
-        facts: the rest of the sidecar file: versions, accuracy of the dense model, and so on.
+        metadata: the rest of the sidecar file: versions, accuracy of the dense model, and so on.
     """
 
     stem: Path
     plan: Optional[Plan]
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
     quant: Optional[QuantRecord] = None
-    zeroed: Optional[Zeroed] = None
+    zeroed: Optional[MaskState] = None
 
     @property
     def weights(self) -> Path:
@@ -61,7 +61,7 @@ def with_suffix(stem: Path, suffix: str) -> Path:
     return stem.with_name(stem.name + suffix)
 
 
-def stem_of(path: str) -> Path:
+def path_prefix_of(path: str) -> Path:
     """Path without ``.pdparams``, which PaddleClas accepts with and without."""
     return Path(path[: -len(WEIGHTS)] if path.endswith(WEIGHTS) else path)
 
@@ -77,7 +77,7 @@ def open_checkpoint(path: str, key: str) -> Checkpoint:
         SlimError: no such file, a sidecar that cannot be read, or weights that are not those that the
             sidecar was written for.
     """
-    stem = stem_of(path)
+    stem = path_prefix_of(path)
     for folder in (stem.parent, stem.parent.parent):
         finish_interrupted(folder)
     weights, sidecar = with_suffix(stem, WEIGHTS), with_suffix(stem, SIDECAR)
@@ -86,8 +86,8 @@ def open_checkpoint(path: str, key: str) -> Checkpoint:
     if not sidecar.is_file():
         return Checkpoint(stem, None, {})
     try:
-        facts = json.loads(sidecar.read_text(encoding="utf-8"))
-        expected = facts["weights"]["sha256"]
+        metadata = json.loads(sidecar.read_text(encoding="utf-8"))
+        expected = metadata["weights"]["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise SlimError(f"{sidecar} cannot be read ({error}): restore it from a copy") from None
     if sha256(weights) != expected:
@@ -95,10 +95,10 @@ def open_checkpoint(path: str, key: str) -> Checkpoint:
             f"{weights} is not the file that {sidecar.name} was written for (its SHA-256 differs): it is cut off, "
             "or was replaced; restore both from one save"
         )
-    plan = Plan.from_json(facts.pop("prune")) if facts.get("prune") else None
-    quant = QuantRecord.from_json(facts.pop("quant")) if facts.get("quant") else None
-    zeroed = Zeroed.from_json(facts.pop("zeroed")) if facts.get("zeroed") else None
-    return Checkpoint(stem, plan, facts, quant, zeroed)
+    plan = Plan.from_json(metadata.pop("prune")) if metadata.get("prune") else None
+    quant = QuantRecord.from_json(metadata.pop("quant")) if metadata.get("quant") else None
+    zeroed = MaskState.from_json(metadata.pop("zeroed")) if metadata.get("zeroed") else None
+    return Checkpoint(stem, plan, metadata, quant, zeroed)
 
 
 def read_weights(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def save(folder: Path, prefix: str, write: Callable[[Path], None], sidecar: Opti
         prefix: ``latest``, ``best_model``, ``epoch_3``.
         write: writes files into the folder that it is given, below which their relative paths are
             those that they will have below ``folder``.
-        sidecar: facts to lie beside every weights file, or None.
+        sidecar: metadata to lie beside every weights file, or None.
     """
     folder.mkdir(parents=True, exist_ok=True)
     finish_interrupted(folder)
@@ -159,9 +159,9 @@ def save(folder: Path, prefix: str, write: Callable[[Path], None], sidecar: Opti
     write(writing)
     if sidecar is not None:
         for weights in writing.rglob(f"*{WEIGHTS}"):
-            facts = {"weights": {"file": weights.name, "sha256": sha256(weights)}, **sidecar}
-            text = json.dumps(facts, indent=1)
-            with_suffix(stem_of(str(weights)), SIDECAR).write_text(text, encoding="utf-8")
+            metadata = {"weights": {"file": weights.name, "sha256": sha256(weights)}, **sidecar}
+            text = json.dumps(metadata, indent=1)
+            with_suffix(path_prefix_of(str(weights)), SIDECAR).write_text(text, encoding="utf-8")
     writing.rename(folder / f"{_COMPLETE}{prefix}")
     finish_interrupted(folder)
 
@@ -182,13 +182,13 @@ def finish_interrupted(folder: Path) -> None:
 def sidecar(
     plan: Optional[Plan],
     quant: Optional[QuantRecord],
-    facts: Mapping[str, Any],
-    zeroed: Optional[Zeroed] = None,
+    metadata: Mapping[str, Any],
+    zeroed: Optional[MaskState] = None,
 ) -> dict[str, Any]:
-    """What lies beside the weights: who wrote it, how it was compressed, and facts that later steps report."""
+    """What lies beside the weights: who wrote it, how it was compressed, and metadata that later steps report."""
     compressed = {"prune": plan, "quant": quant, "zeroed": zeroed}
     parts = {key: value.to_json() for key, value in compressed.items() if value is not None}
-    ours = {key: value for key, value in facts.items() if key not in ("written_by", "weights")}
+    ours = {key: value for key, value in metadata.items() if key not in ("written_by", "weights")}
     return {"written_by": versions(), **ours, **parts}
 
 

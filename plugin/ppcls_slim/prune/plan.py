@@ -7,12 +7,12 @@ to a freshly built dense model instead of pruning again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from ..errors import SlimError
-from ..upstream.paddle_lines import paddle
-from .surgery import Cut, Surgery, operate, shapes_of
+from ..common.errors import SlimError
+from ..compat.paddle import paddle
+from .apply import ParamSlice, SlicePlan, apply_slices, shapes_of
 
 FORMAT = 1
 
@@ -22,17 +22,17 @@ class Decision:
     """What is decided for one group of channels.
 
     Attributes:
-        master: weight whose filters were scored.
-        layers: names of the layers whose filters go, the master's first.
-        units: removable units the group has.
+        root_weight: weight whose filters were scored.
+        layers: names of the layers whose filters go, the root_weight's first.
+        prunable_channels: removable channels the group has.
         kept: those that stay, ascending.
-        ratio: share asked for; the share removed is ``1 - len(kept) / units``.
+        ratio: share asked for; the share removed is ``1 - len(kept) / channels``.
         note: why the two differ or nothing is removed, or empty.
     """
 
-    master: str
+    root_weight: str
     layers: tuple[str, ...]
-    units: int
+    prunable_channels: int
     kept: tuple[int, ...]
     ratio: float
     note: str = ""
@@ -46,26 +46,26 @@ class Plan:
         criterion: name of the criterion, ``fpgm``.
         settings: the ``Slim.prune`` section as it was validated.
         align: multiple that kept channels were rounded to.
-        align_because: where that number came from.
+        align_reason: where that number came from.
         input_shape: ``[C, H, W]`` of the analysis and of the FLOPs.
         flops: FLOPs (multiply-accumulates) of one input, keys ``dense`` and ``pruned``; ``unreached`` are those of
             linear layers (attention, MLPs) of which no channel can go, dense and pruned.
         parameters: number of parameters, same keys.
         decisions: one per group, in the order of the model.
         frozen: layer -> why its filters are in no group.
-        surgery: what this means for every parameter and layer.
+        slices: what this means for every parameter and layer.
     """
 
     criterion: str
     settings: dict[str, Any]
     align: int
-    align_because: str
+    align_reason: str
     input_shape: tuple[int, ...]
     flops: dict[str, int]
     parameters: dict[str, int]
     decisions: tuple[Decision, ...]
     frozen: dict[str, str]
-    surgery: Surgery
+    slices: SlicePlan
 
     @property
     def pruned_flops(self) -> float:
@@ -80,14 +80,11 @@ class Plan:
             "criterion": self.criterion,
             "settings": self.settings,
             "align": self.align,
-            "align_because": self.align_because,
+            "align_because": self.align_reason,
             "input_shape": list(self.input_shape),
             "flops": self.flops,
             "parameters": self.parameters,
-            "groups": [
-                {**asdict(d), "layers": list(d.layers), "kept": len(d.kept), "keep": to_ranges(d.kept)}
-                for d in self.decisions
-            ],
+            "groups": [_decision_to_json(d) for d in self.decisions],
             "frozen": self.frozen,
             "cuts": {
                 name: {
@@ -95,10 +92,10 @@ class Plan:
                     "keep": {str(axis): _named(sets, to_ranges(kept)) for axis, kept in cut.keep.items()},
                     **({} if cut.picks is None else {"picks": _named(sets, to_ranges(cut.picks))}),
                 }
-                for name, cut in self.surgery.cuts.items()
+                for name, cut in self.slices.params.items()
             },
-            "conv_groups": self.surgery.conv_groups,
-            "sizes": self.surgery.sizes,
+            "conv_groups": self.slices.conv_groups,
+            "sizes": self.slices.sizes,
             "sets": {name: ranges for ranges, name in sets.items()},
         }
 
@@ -119,13 +116,13 @@ class Plan:
                 criterion=data["criterion"],
                 settings=dict(data["settings"]),
                 align=data["align"],
-                align_because=data["align_because"],
+                align_reason=data["align_because"],
                 input_shape=tuple(data["input_shape"]),
                 flops=dict(data["flops"]),
                 parameters=dict(data["parameters"]),
                 decisions=tuple(_decision(group) for group in data["groups"]),
                 frozen=dict(data["frozen"]),
-                surgery=Surgery(
+                slices=SlicePlan(
                     {name: _cut(cut, data["sets"]) for name, cut in data["cuts"].items()},
                     dict(data["conv_groups"]),
                     dict(data["sizes"]),
@@ -136,13 +133,13 @@ class Plan:
 
 
 def apply_plan(plan: Plan, model: paddle.nn.Layer) -> None:
-    """Cut a dense model in place. Parameters keep their names and identity; their shapes shrink.
+    """ParamSlice a dense model in place. Parameters keep their names and identity; their shapes shrink.
 
     Raises:
         SlimError: the plan was made for another model; the model is then untouched.
     """
     shapes = shapes_of(model)
-    for name, cut in plan.surgery.cuts.items():
+    for name, cut in plan.slices.params.items():
         if name not in shapes:
             raise SlimError(f"the plan does not fit the model: it cuts {name}, which the model does not have")
         if shapes[name] != cut.shape:
@@ -150,7 +147,7 @@ def apply_plan(plan: Plan, model: paddle.nn.Layer) -> None:
                 f"the plan does not fit the model: {name} is {list(shapes[name])} in the model and "
                 f"{list(cut.shape)} in the plan. Is Arch the one that was pruned?"
             )
-    operate(model, plan.surgery)
+    apply_slices(model, plan.slices)
 
 
 def to_ranges(numbers: Sequence[int]) -> str:
@@ -180,17 +177,30 @@ def _named(sets: dict[str, str], ranges: str) -> str:
     return sets.setdefault(ranges, f"s{len(sets)}")
 
 
+def _decision_to_json(decision: Decision) -> dict[str, Any]:
+    """Keys as format 1 has them: ``master`` and ``units`` are the root weight and its prunable channels."""
+    return {
+        "master": decision.root_weight,
+        "layers": list(decision.layers),
+        "units": decision.prunable_channels,
+        "kept": len(decision.kept),
+        "ratio": decision.ratio,
+        "note": decision.note,
+        "keep": to_ranges(decision.kept),
+    }
+
+
 def _decision(group: Mapping[str, Any]) -> Decision:
     return Decision(
-        master=group["master"],
+        root_weight=group["master"],
         layers=tuple(group["layers"]),
-        units=group["units"],
+        prunable_channels=group["units"],
         kept=from_ranges(group["keep"]),
         ratio=group["ratio"],
         note=group["note"],
     )
 
 
-def _cut(cut: Mapping[str, Any], sets: Mapping[str, str]) -> Cut:
+def _cut(cut: Mapping[str, Any], sets: Mapping[str, str]) -> ParamSlice:
     keep = {int(axis): from_ranges(sets[name]) for axis, name in cut["keep"].items()}
-    return Cut(tuple(cut["shape"]), keep, from_ranges(sets[cut["picks"]]) if "picks" in cut else None)
+    return ParamSlice(tuple(cut["shape"]), keep, from_ranges(sets[cut["picks"]]) if "picks" in cut else None)

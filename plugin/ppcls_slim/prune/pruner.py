@@ -8,16 +8,16 @@ from typing import Optional
 
 import numpy as np
 
-from ..config import PruneConfig
-from ..errors import SlimError
-from ..upstream.paddle_lines import paddle
-from . import criteria
-from .allocate import Allocation, Sensitivity, allocate, counts, layers_of, unit_align
-from .cost import Cost, measure, run_once
-from .groups import Group, Grouping, layer_of
+from ..common.errors import SlimError
+from ..compat.paddle import paddle
+from ..config.section import PruneConfig
+from . import importance
+from .apply import ParamSlice, plan_slices, shapes_of
+from .dependency.groups import Group, Grouping, layer_of
+from .flops import Cost, measure, run_once
+from .importance.selection import channels_to_prune
 from .plan import Decision, Plan, apply_plan
-from .select import units_to_prune
-from .surgery import Cut, plan_surgery, shapes_of
+from .ratios import GroupRatio, Sensitivity, align_in_channels, assign_ratios, counts, layers_of
 
 ALIGN_ON_GPU = 8
 WORTH_IT = 0.05
@@ -56,7 +56,7 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
     convolutions = tuple(n for n, layer in model.named_sublayers() if isinstance(layer, paddle.nn.Conv2D))
     if not convolutions:
         raise SlimError(f"Slim.prune: {type(model).__name__} has no convolution to prune; {INSTEAD}")
-    from .analysis import analyse
+    from .dependency import analyse
 
     shape = tuple(config.input_shape or input_shape)
     grouping = analyse(model, shape, config.input_dtype, config.skip_leaves)
@@ -64,8 +64,8 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
         reasons = "; ".join(sorted(set(grouping.frozen.values()))[:3])
         raise SlimError(f"Slim.prune: no convolution of {type(model).__name__} can be pruned: {reasons}; {INSTEAD}")
     # Pointwise layers of some backbones are linear layers on [n, h, w, c]; they can be named like convolutions.
-    masters = (layer_of(master) for group in grouping.groups for master in group.masters)
-    convolutions = tuple(dict.fromkeys([*convolutions, *masters]))
+    root_weights = (layer_of(root_weight) for group in grouping.groups for root_weight in group.root_weights)
+    convolutions = tuple(dict.fromkeys([*convolutions, *root_weights]))
     cost = measure(model, shape, config.input_dtype)
     reached = {member.param for group in grouping.groups for member in group.members}
     share = 1 - cost.flops(dict.fromkeys(reached, (0,))) / cost.flops()
@@ -94,7 +94,7 @@ def make_plan(
         sensitivity_of: gives the sensitivities where ``sensitivity_file`` is set.
 
     Raises:
-        SlimError: see :func:`analyse_model` and :func:`allocate`; or nothing would be pruned.
+        SlimError: see :func:`analyse_model` and :func:`assign_ratios`; or nothing would be pruned.
     """
     analysis = analyse_model(model, config, input_shape)
     sensitivity = sensitivity_of(analysis) if config.sensitivity_file and sensitivity_of else None
@@ -110,16 +110,16 @@ def plan_from(
 ) -> Plan:
     """Score, select and count: the part of :func:`make_plan` after the analysis."""
     groups = analysis.grouping.groups
-    align, because = resolve_align(config, device)
-    allocations = allocate(
+    align, reason = resolve_align(config, device)
+    ratios_of_groups = assign_ratios(
         config, analysis.grouping, analysis.convolutions, analysis.cost, analysis.shapes, align, sensitivity
     )
-    kept = kept_units(model, criteria.get(config.name), groups, allocations, align, config.norm_ratio)
-    plan = plan_of_kept(analysis, model, config, kept, allocations, align, because)
-    if not plan.surgery.cuts:
+    kept = kept_channels(model, importance.get(config.name), groups, ratios_of_groups, align, config.norm_ratio)
+    plan = plan_of_kept(analysis, model, config, kept, ratios_of_groups, align, reason)
+    if not plan.slices.params:
         raise SlimError(
-            f"Slim.prune prunes nothing: {_why_nothing(groups, allocations, align)}; raise the ratio, lower align, "
-            "or remove the section"
+            f"Slim.prune prunes nothing: {_why_nothing(groups, ratios_of_groups, align)}; raise the ratio, "
+            "lower align, or remove the section"
         )
     return plan
 
@@ -129,31 +129,31 @@ def plan_of_kept(
     model: paddle.nn.Layer,
     config: PruneConfig,
     kept: Sequence[np.ndarray],
-    allocations: Sequence[Allocation],
+    ratios_of_groups: Sequence[GroupRatio],
     align: int,
-    because: str,
+    reason: str,
 ) -> Plan:
-    """Turn what every group keeps, bool ``[units]`` each, into a plan; it may cut nothing."""
+    """Turn what every group keeps, bool ``[channels]`` each, into a plan; it may cut nothing."""
     groups = analysis.grouping.groups
-    surgery = plan_surgery(model, groups, kept)
+    slices = plan_slices(model, groups, kept)
     return Plan(
         criterion=config.name,
         settings=config.model_dump(mode="json"),
         align=align,
-        align_because=because,
+        align_reason=reason,
         input_shape=analysis.input_shape,
         flops={
             "dense": analysis.cost.flops(),
-            "pruned": analysis.cost.flops({name: cut.kept_shape() for name, cut in surgery.cuts.items()}),
+            "pruned": analysis.cost.flops({name: cut.kept_shape() for name, cut in slices.params.items()}),
             "unreached": analysis.unreached_flops(),
         },
         parameters={
             "dense": analysis.cost.parameters,
-            "pruned": _parameters_after(analysis.cost, surgery.cuts, model),
+            "pruned": _parameters_after(analysis.cost, slices.params, model),
         },
-        decisions=tuple(_decisions(groups, kept, allocations, analysis.convolutions, align)),
+        decisions=tuple(_decisions(groups, kept, ratios_of_groups, analysis.convolutions, align)),
         frozen=dict(analysis.grouping.frozen),
-        surgery=surgery,
+        slices=slices,
     )
 
 
@@ -183,112 +183,114 @@ def resolve_align(config: PruneConfig, device: str) -> tuple[int, str]:
     return ALIGN_ON_GPU, f"default on {device}: widths that are no multiple of {ALIGN_ON_GPU} are slow there"
 
 
-def kept_units(
+def kept_channels(
     model: paddle.nn.Layer,
-    criterion: criteria.Criterion,
+    criterion: importance.Criterion,
     groups: Sequence[Group],
-    allocations: Sequence[Allocation],
+    ratios_of_groups: Sequence[GroupRatio],
     align: int,
     norm_ratio: float = 0.0,
 ) -> list[np.ndarray]:
-    """Score and select: for each group bool ``[units]``, True where a unit stays.
+    """Score and select: for each group bool ``[channels]``, True where a channel stays.
 
     Args:
         model: dense.
         criterion: scores.
         groups: as analysed.
-        allocations: one a group.
+        ratios_of_groups: one a group.
         align: multiple that kept channels are rounded to.
-        norm_ratio: share of the units that goes by the norm of their filters, before the criterion is asked.
+        norm_ratio: share of the channels that goes by the norm of their filters, before the criterion is asked.
 
     Raises:
         SlimError: a weight that is to be scored is not finite.
     """
     tensors = model.state_dict()
     kept = []
-    for group, allocation, count in zip(groups, allocations, counts(groups, allocations, align)):
-        keep = np.ones(group.units, dtype=bool)
+    for group, group_ratio, count in zip(groups, ratios_of_groups, counts(groups, ratios_of_groups, align)):
+        keep = np.ones(group.prunable_channels, dtype=bool)
         if count:
-            seen = np.zeros(group.units, dtype=bool)
-            for master in group.masters:
-                filters = group.filters(master)
-                weight = np.moveaxis(tensors[master].numpy(), filters.axis, 0)
+            seen = np.zeros(group.prunable_channels, dtype=bool)
+            for root_weight in group.root_weights:
+                filters = group.filters(root_weight)
+                weight = np.moveaxis(tensors[root_weight].numpy(), filters.axis, 0)
                 if not np.isfinite(weight).all():
-                    raise SlimError(f"{master} has values that are not finite: prune from a sound checkpoint")
+                    raise SlimError(f"{root_weight} has values that are not finite: prune from a sound checkpoint")
                 index = filters.index
                 own = np.where((index >= 0) & ~seen[index], index, -1)
-                units = len(np.unique(own[own >= 0]))
+                channels = len(np.unique(own[own >= 0]))
                 seen[own[own >= 0]] = True
-                share = count if units == group.units else round(units * allocation.ratio)
-                count_here = min(share, units - 1)
-                by_norm = round(count_here * norm_ratio / allocation.ratio)
+                share = count if channels == group.prunable_channels else round(channels * group_ratio.ratio)
+                count_here = min(share, channels - 1)
+                by_norm = round(count_here * norm_ratio / group_ratio.ratio)
                 keep[choose_lowest(criterion, weight, own, count_here, by_norm)] = False
-            for part in group.never_empty:
+            for part in group.keep_at_least_one:
                 keep[part[0]] |= not keep[list(part)].any()
         kept.append(keep)
     return kept
 
 
 def choose_lowest(
-    criterion: criteria.Criterion, weight: np.ndarray, unit_of: np.ndarray, count: int, by_norm: int
+    criterion: importance.Criterion, weight: np.ndarray, channel_index: np.ndarray, count: int, by_norm: int
 ) -> np.ndarray:
-    """Choose ``by_norm`` units by the norm of their filters, and the rest of ``count`` by the criterion.
+    """Choose ``by_norm`` channels by the norm of their filters, and the rest of ``count`` by the criterion.
 
     FPGM-mix, as the authors' ``get_filter_similar``: distances are those among the filters that the norm has left.
 
     Args:
         criterion: scores.
         weight: ``[out_c, ...]``.
-        unit_of: int ``[out_c]``, unit of each filter; filters with -1 have no say.
-        count: units in all.
+        channel_index: int ``[out_c]``, channel of each filter; filters with -1 have no say.
+        count: channels in all.
         by_norm: of these.
     """
     if by_norm == 0:
-        return units_to_prune(criterion, weight, unit_of, count)
-    small = units_to_prune(criteria.get("l2_norm"), weight, unit_of, by_norm)
-    left = (unit_of >= 0) & ~np.isin(unit_of, small)
-    return np.concatenate([small, units_to_prune(criterion, weight[left], unit_of[left], count - by_norm)])
+        return channels_to_prune(criterion, weight, channel_index, count)
+    small = channels_to_prune(importance.get("l2_norm"), weight, channel_index, by_norm)
+    left = (channel_index >= 0) & ~np.isin(channel_index, small)
+    return np.concatenate([small, channels_to_prune(criterion, weight[left], channel_index[left], count - by_norm)])
 
 
 def _decisions(
     groups: Sequence[Group],
     kept: Sequence[np.ndarray],
-    allocations: Sequence[Allocation],
+    ratios_of_groups: Sequence[GroupRatio],
     convolutions: Sequence[str],
     align: int,
 ) -> list[Decision]:
     decisions = []
-    for group, keep, allocation in zip(groups, kept, allocations):
-        note = allocation.note
-        if not note and allocation.ratio > 0 and keep.all():
-            multiple = unit_align(group, align)
-            note = f"nothing: {group.units} channels, ratio {allocation.ratio:g}, multiples of {multiple}"
+    for group, keep, group_ratio in zip(groups, kept, ratios_of_groups):
+        note = group_ratio.note
+        if not note and group_ratio.ratio > 0 and keep.all():
+            multiple = align_in_channels(group, align)
+            note = (
+                f"nothing: {group.prunable_channels} channels, ratio {group_ratio.ratio:g}, multiples of {multiple}"
+            )
         decisions.append(
             Decision(
-                master=group.masters[0],
+                root_weight=group.root_weights[0],
                 layers=tuple(layers_of(group, convolutions)),
-                units=group.units,
+                prunable_channels=group.prunable_channels,
                 kept=tuple(np.flatnonzero(keep).tolist()),
-                ratio=round(allocation.ratio, 6),
+                ratio=round(group_ratio.ratio, 6),
                 note=note,
             )
         )
     return decisions
 
 
-def _why_nothing(groups: Sequence[Group], allocations: Sequence[Allocation], align: int) -> str:
-    asked = [(g, a) for g, a in zip(groups, allocations) if a.ratio > 0]
+def _why_nothing(groups: Sequence[Group], ratios_of_groups: Sequence[GroupRatio], align: int) -> str:
+    asked = [(g, a) for g, a in zip(groups, ratios_of_groups) if a.ratio > 0]
     if not asked:
-        notes = sorted({a.note for a in allocations if a.note})
+        notes = sorted({a.note for a in ratios_of_groups if a.note})
         return "; ".join(notes[:3]) or "no group of channels has a ratio above 0"
-    widest, allocation = max(asked, key=lambda pair: pair[0].units)
+    widest, group_ratio = max(asked, key=lambda pair: pair[0].prunable_channels)
     return (
-        f"ratio {allocation.ratio:g} of at most {widest.units} channels ({layer_of(widest.masters[0])}) "
-        f"rounds to none with align {align}"
+        f"ratio {group_ratio.ratio:g} of at most {widest.prunable_channels} channels "
+        f"({layer_of(widest.root_weights[0])}) rounds to none with align {align}"
     )
 
 
-def _parameters_after(cost: Cost, cuts: dict[str, Cut], model: paddle.nn.Layer) -> int:
+def _parameters_after(cost: Cost, cuts: dict[str, ParamSlice], model: paddle.nn.Layer) -> int:
     names = {name for name, _ in model.named_parameters()}
     gone = sum(
         int(np.prod(cut.shape)) - int(np.prod(cut.kept_shape())) for name, cut in cuts.items() if name in names

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import SlimError
-from ..files import write_text
-from ..upstream.paddle_lines import paddle
-from . import criteria
-from .groups import Group, layer_of
-from .select import count_to_prune, units_to_prune
-from .surgery import operate, plan_surgery, undo
+from ..common.atomic import write_text
+from ..common.errors import SlimError
+from ..compat.paddle import paddle
+from . import importance
+from .apply import apply_slices, plan_slices, undo
+from .dependency.groups import Group, layer_of
+from .importance.selection import channels_to_prune, count_to_prune
 
 if TYPE_CHECKING:
     from .pruner import Analysis
@@ -44,12 +44,14 @@ def sensitivities(
         SlimError: the file cannot be read, or knows none of the model's layers.
     """
     table = read(path, model) if path.exists() else {}
-    masters = [layer_of(group.masters[0]) for group in analysis.grouping.groups]
+    root_weights = [layer_of(group.root_weights[0]) for group in analysis.grouping.groups]
     if path.suffix == ".json" or not table:
-        compute(table, path, model, analysis, criteria.get(criterion), evaluate, log)
-    known = {layer: table[layer] for layer in masters if layer in table}
+        compute(table, path, model, analysis, importance.get(criterion), evaluate, log)
+    known = {layer: table[layer] for layer in root_weights if layer in table}
     if not known:
-        raise SlimError(f"Slim.prune.sensitivity_file: {path} has none of the model's layers, such as {masters[0]}")
+        raise SlimError(
+            f"Slim.prune.sensitivity_file: {path} has none of the model's layers, such as {root_weights[0]}"
+        )
     return known
 
 
@@ -58,7 +60,7 @@ def compute(
     path: Path,
     model: paddle.nn.Layer,
     analysis: Analysis,
-    criterion: criteria.Criterion,
+    criterion: importance.Criterion,
     evaluate: Callable[[], float],
     log: Callable[[str], None],
 ) -> None:
@@ -68,13 +70,13 @@ def compute(
         (group, ratio)
         for group in groups
         for ratio in RATIOS
-        if ratio not in table.get(layer_of(group.masters[0]), {})
+        if ratio not in table.get(layer_of(group.root_weights[0]), {})
     ]
     if not todo:
         return
     baseline = evaluate()
     for step, (group, ratio) in enumerate(todo, 1):
-        layer = layer_of(group.masters[0])
+        layer = layer_of(group.root_weights[0])
         with _pruned(model, group, ratio, criterion):
             loss = (baseline - evaluate()) / (baseline + 1e-3)
         table.setdefault(layer, {})[ratio] = round(float(loss), 6)
@@ -83,15 +85,15 @@ def compute(
 
 
 @contextmanager
-def _pruned(model: paddle.nn.Layer, group: Group, ratio: float, criterion: criteria.Criterion) -> Iterator[None]:
+def _pruned(model: paddle.nn.Layer, group: Group, ratio: float, criterion: importance.Criterion) -> Iterator[None]:
     """Prune one group for the length of a ``with`` block."""
-    master = group.masters[0]
-    count = min(count_to_prune(group.units, ratio), group.units - 1)
-    keep = np.ones(group.units, dtype=bool)
-    filters = group.filters(master)
-    weight = np.moveaxis(model.state_dict()[master].numpy(), filters.axis, 0)
-    keep[units_to_prune(criterion, weight, filters.index, count)] = False
-    before = operate(model, plan_surgery(model, [group], [keep]))
+    root_weight = group.root_weights[0]
+    count = min(count_to_prune(group.prunable_channels, ratio), group.prunable_channels - 1)
+    keep = np.ones(group.prunable_channels, dtype=bool)
+    filters = group.filters(root_weight)
+    weight = np.moveaxis(model.state_dict()[root_weight].numpy(), filters.axis, 0)
+    keep[channels_to_prune(criterion, weight, filters.index, count)] = False
+    before = apply_slices(model, plan_slices(model, [group], [keep]))
     try:
         yield
     finally:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..modes import evaluating
-from ..upstream.paddle_lines import paddle
-from .fuse import NORMS
+from ..compat.paddle import paddle
+from ..graph.eval_mode import eval_mode
+from .fold_bn import NORMS
 
 
 @dataclass
-class Range:
+class MinMaxObserver:
     """Of one layer, over the calibration batches.
 
     Attributes:
@@ -35,7 +35,7 @@ def observe(
     batches: Iterable[Any],
     run: Callable[[Any], Any],
     count: int,
-) -> dict[str, Range]:
+) -> dict[str, MinMaxObserver]:
     """Run up to ``count`` batches; return the ranges of the layers that took part.
 
     Batch normalization takes the statistics of the batch, as in the training that follows: those of a model
@@ -48,12 +48,12 @@ def observe(
         run: feeds one batch to the model.
         count: 0 observes nothing.
     """
-    ranges: dict[str, Range] = {}
+    ranges: dict[str, MinMaxObserver] = {}
     hooks = [layer.register_forward_post_hook(_note(ranges, name)) for name, layer in layers.items()]
     norms = [layer for layer in model.sublayers() if isinstance(layer, NORMS)]
     kept = [(tensor, tensor.numpy()) for layer in norms for tensor in (layer._mean, layer._variance)]
     try:
-        with evaluating(model):
+        with eval_mode(model):
             for layer in norms:
                 layer.training = True
             for number, batch in enumerate(batches if count else ()):
@@ -68,9 +68,9 @@ def observe(
     return ranges
 
 
-def _note(ranges: dict[str, Range], name: str) -> Callable[..., None]:
+def _note(ranges: dict[str, MinMaxObserver], name: str) -> Callable[..., None]:
     def hook(layer: Any, inputs: Any, output: Any) -> None:
-        seen = ranges.setdefault(name, Range())
+        seen = ranges.setdefault(name, MinMaxObserver())
         low, high = inputs[0].min().item(), inputs[0].max().item()
         seen.low = min(seen.low, low)
         seen.inputs.append(max(-low, high))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import SlimError
-from .settings import QuantConfig
+from ..common.errors import SlimError
+from ..config.quant import QuantConfig
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,19 @@ class QuantRecord:
         settings: the section that it was quantized with.
         layers: layer -> how its input is quantized: ``plain``, or the form of PACT: ``two_sided``, ``rectified`` (the
             same, for inputs that are not negative) or ``one_sided``.
-        floats: layer of a quantizable type that stays float -> why.
+        skipped_layers: layer of a quantizable type that stays float -> why.
         fused: convolution -> the batch normalization that was folded into it.
     """
 
     settings: QuantConfig
     layers: dict[str, str]
-    floats: dict[str, str] = field(default_factory=dict)
+    skipped_layers: dict[str, str] = field(default_factory=dict)
     fused: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         settings = self.settings.model_dump(mode="json")
-        return {"settings": settings, "layers": self.layers, "floats": self.floats, "fused": self.fused}
+        return {"settings": settings, "layers": self.layers, "floats": self.skipped_layers, "fused": self.fused}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> QuantRecord:
@@ -55,7 +55,7 @@ class QuantRecord:
             f"{len(self.layers)} layers quantized, weights {settings.weight_bits} bits "
             f"{settings.weight_quantize_type}, "
             f"activations {settings.activation_bits} bits {settings.activation_quantize_type}{pact}; "
-            f"{len(self.floats)} stay float"
+            f"{len(self.skipped_layers)} stay float"
         )
 
     def count(self, form: str) -> int:

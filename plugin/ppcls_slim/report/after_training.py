@@ -7,17 +7,17 @@ from typing import Any
 
 from ppcls.utils import logger
 
-from ..evaluate import top1_of
-from ..export.inference import Predictor
-from ..export.verify import evaluation_loader
-from ..upstream.paddle_lines import paddle
-from ..upstream.ppcls_mends import copy_config
+from ..compat.paddle import paddle
+from ..compat.paddleclas.patches import copy_config
+from ..deploy.runtime import Predictor
+from ..verify.accuracy import top1_of
+from ..verify.export_parity import evaluation_loader
 from .tables import comparison_table
 
 
 def report_after_training(engine: Any) -> None:
     """Export the best checkpoint of a finished training and print the table dense against pruned."""
-    from ..engine import SlimEngine, ppcls_engine
+    from ..engine.engine import SlimEngine, ppcls_engine
 
     if paddle.distributed.get_rank() != 0:
         return
@@ -36,9 +36,9 @@ def report_after_training(engine: Any) -> None:
         return
     rows = [row for row in exported if row[0] != "top-1"]
     loader = evaluation_loader(engine.original_config, ppcls_engine.build_dataloader)
-    if loader is not None and "top1_dense" in engine.facts:
+    if loader is not None and "top1_dense" in engine.metadata:
         folder = Path(config["Global"]["save_inference_dir"])
         final = top1_of(Predictor(folder, "gpu" if config["Global"]["device"] == "gpu" else "cpu"), loader)
-        rows.insert(0, ("top-1 (evaluation data)", 100 * engine.facts["top1_dense"], 100 * final, "%"))
+        rows.insert(0, ("top-1 (evaluation data)", 100 * engine.metadata["top1_dense"], 100 * final, "%"))
     print(comparison_table("pruned", rows))
     print(f"dense is the model before pruning, pruned is {stem} exported to {config['Global']['save_inference_dir']}")

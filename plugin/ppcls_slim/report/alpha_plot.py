@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..files import whole
+from ..common.atomic import atomic_path
 
 NAMED = 12  # layers that a legend can hold
 
@@ -35,6 +35,6 @@ def alpha_plot(history: Mapping[str, Sequence[Sequence[float]]], folder: Path) -
     lines = axes.lines if len(history) <= NAMED else [axes.lines[0], axes.lines[-1]]
     figure.legend(handles=list(lines), fontsize="small", loc="outside right upper")
     picture = Path(folder) / "alpha.png"
-    with whole(picture) as writing:
+    with atomic_path(picture) as writing:
         figure.savefig(writing, format="png", dpi=120)
     return picture

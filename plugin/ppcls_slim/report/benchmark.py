@@ -11,12 +11,12 @@ from typing import Any, Optional
 import numpy as np
 from prettytable import PrettyTable
 
-from ..errors import SlimError
-from ..evaluate import top1_of
-from ..export.inference import NAME, Predictor, files_of, timings
-from ..export.predict import read_settings
-from ..files import write_text
-from ..upstream.paddle_lines import paddle
+from ..common.atomic import write_text
+from ..common.errors import SlimError
+from ..compat.paddle import paddle
+from ..deploy.predict import read_settings
+from ..deploy.runtime import NAME, Predictor, files_of, timings
+from ..verify.accuracy import top1_of
 from .tables import si
 
 
@@ -115,8 +115,8 @@ def evaluation_data(config: Any) -> Any:
     """
     from ppcls.utils import logger
 
-    from ..engine import ppcls_engine
-    from ..export.verify import evaluation_loader
+    from ..engine.engine import ppcls_engine
+    from ..verify.export_parity import evaluation_loader
 
     logger.init_logger()  # which data sets expect, and PaddleClas's Engine does
     loader = evaluation_loader(config, ppcls_engine.build_dataloader)

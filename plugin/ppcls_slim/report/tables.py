@@ -38,16 +38,16 @@ def summary(plan: Plan) -> str:
         f"{plan.criterion}: FLOPs {si(flops['dense'])} -> {si(flops['pruned'])} "
         f"(-{100 * plan.pruned_flops:.1f} %), parameters {si(parameters['dense'])} -> {si(parameters['pruned'])} "
         f"(-{100 * (1 - parameters['pruned'] / parameters['dense']):.1f} %), at {list(plan.input_shape)}, "
-        f"channels in multiples of {plan.align} ({plan.align_because})"
+        f"channels in multiples of {plan.align} ({plan.align_reason})"
     )
 
 
 def _row(decision: Decision) -> list[str]:
-    first, *others = decision.layers or (decision.master,)
+    first, *others = decision.layers or (decision.root_weight,)
     together = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
     kept = len(decision.kept)
-    share = f"{100 * (1 - kept / decision.units):.0f} %"
-    return [first, str(decision.units), str(kept), share, together, decision.note]
+    share = f"{100 * (1 - kept / decision.prunable_channels):.0f} %"
+    return [first, str(decision.prunable_channels), str(kept), share, together, decision.note]
 
 
 def comparison_table(

@@ -1,0 +1,1 @@
+"""Instruments of the developers: what only they and regression runs use."""

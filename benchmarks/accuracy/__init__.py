@@ -1,0 +1,1 @@
+"""Accuracy held against published figures."""

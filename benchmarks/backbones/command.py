@@ -1,0 +1,92 @@
+"""``ppcls-slim coverage``: run the matrix, or write its page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.backbones.families import Backbone, matching, smallest
+from benchmarks.backbones.matrix import code_digest, run_matrix, survey
+from benchmarks.backbones.rows import JOBS, OK, REFUSED, Row
+from ppcls_slim.common.errors import SlimError
+from ppcls_slim.compat.paddleclas.find import BACKBONES, VARIABLE, ppcls_version
+
+
+def coverage(arguments: argparse.Namespace) -> None:
+    """What the sub-command does.
+
+    Raises:
+        SlimError: a name or a file is wrong.
+    """
+    if arguments.page is not None:
+        from benchmarks.backbones.page import write_page
+
+        write_page(arguments.page, arguments.csv, arguments.upstream)
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    work = arguments.work.resolve()
+    release = _take_paddleclas(arguments.paddleclas, work)
+    by_size = not (arguments.names or arguments.all)
+    paddle, backbones = survey(count=by_size or arguments.list)
+    table = arguments.csv[0] if arguments.csv else Path(f"docs/coverage/paddle_{paddle}.csv")
+    if arguments.list:
+        _show(backbones, set(smallest(backbones)))
+        return
+    names = [one.name for one in backbones]
+    if arguments.names:
+        names = matching(arguments.names, names)
+    elif not arguments.all:
+        names = smallest(backbones)
+    files = {one.name: one.file for one in backbones}
+    digest = code_digest()
+    rows = [Row(name, files[name], job, paddle, release, digest) for job in arguments.job or JOBS for name in names]
+    limit = arguments.limit
+    signal.signal(signal.SIGTERM, _stop)
+
+    def finished(new: Row, old: Row) -> bool:
+        same = (old.paddle, old.paddleclas) == (new.paddle, new.paddleclas)
+        if arguments.keep and old.result in (OK, REFUSED):
+            return same
+        return same and old.code == new.code
+
+    results = run_matrix(rows, table, work, limit, arguments.jobs, lambda line: print(line, flush=True), finished)
+    for job in arguments.job or JOBS:
+        own = [row for row in results if row.job == job and row.backbone in set(names)]
+        counts = {result: sum(row.result == result for row in own) for result in {row.result for row in own}}
+        print(f"{job}: " + ", ".join(f"{count} {result}" for result, count in sorted(counts.items())))
+    print(f"written to {table}")
+
+
+def _stop(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _take_paddleclas(place: Path | None, work: Path) -> str:
+    """Let the processes use another PaddleClas than the installed one; return what it is called."""
+    if place is None:
+        return ppcls_version()
+    if not place.exists():
+        raise SlimError(f"--paddleclas: {place} does not exist")
+    name = place.name
+    if place.suffix == ".whl":
+        folder = work / place.stem
+        with zipfile.ZipFile(place) as wheel:
+            wheel.extractall(folder)
+        name, place = place.name.split("-")[1], folder / "paddleclas"
+    if not (place / "ppcls/arch/backbone").is_dir():
+        raise SlimError(f"--paddleclas: {place} has no ppcls/arch/backbone: give a wheel, or the folder of ppcls")
+    has_engine = (place / "ppcls/engine/engine.py").is_file()
+    os.environ[VARIABLE if has_engine else BACKBONES] = str(place.resolve())
+    return "source" if has_engine and name == place.name else name
+
+
+def _show(backbones: Sequence[Backbone], default: set[str]) -> None:
+    for one in backbones:
+        size = "cannot be counted" if one.parameters is None else f"{one.parameters / 1e6:.2f} M"
+        print(f"{'*' if one.name in default else ' '} {one.name:48} {one.file:32} {size}")
+    print(f"* {len(default)} of {len(backbones)} stand for their families")

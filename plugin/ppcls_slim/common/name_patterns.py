@@ -1,0 +1,40 @@
+"""Layer names and patterns of the configuration, checked against the model's own names."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+
+from .errors import SlimError, did_you_mean
+
+
+def matching(pattern: str, layers: Sequence[str], key: str, kind: str = "convolution") -> list[str]:
+    """Return the layers that an exact name or a shell pattern (``blocks.*.conv1``) matches.
+
+    Args:
+        pattern: as the user wrote it.
+        layers: names of the model's convolutions.
+        key: where in the configuration it stands, for the message.
+        kind: what the layers are, for the message.
+
+    Raises:
+        SlimError: it matches none.
+    """
+    if pattern in layers:
+        return [pattern]
+    found = [layer for layer in layers if fnmatch.fnmatchcase(layer, pattern)]
+    if not found:
+        near = did_you_mean(pattern, layers)
+        hint = near or f"; the first of its {len(layers)} is '{layers[0]}'"
+        raise SlimError(f"{key}: '{pattern}' matches no {kind} of the model{hint}")
+    return found
+
+
+def expand(patterns: Iterable[str], layers: Sequence[str], key: str, kind: str = "convolution") -> dict[str, str]:
+    """Return layer -> the pattern that decides about it: an exact name, else the first that matches."""
+    decides: dict[str, str] = {}
+    patterns = list(patterns)
+    for pattern in sorted(patterns, key=lambda p: p not in layers):
+        for layer in matching(pattern, layers, key, kind):
+            decides.setdefault(layer, pattern)
+    return decides

@@ -1,0 +1,21 @@
+"""Several processes that train one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from .paddle import paddle
+
+T = TypeVar("T")
+
+
+def broadcast_from_rank0(make: Callable[[], T]) -> T:
+    """Call ``make`` in the first process and give its result, which has to be picklable, to all of them."""
+    distributed = paddle.distributed
+    if distributed.get_world_size() == 1:
+        return make()
+    distributed.init_parallel_env()
+    box = [make() if distributed.get_rank() == 0 else None]
+    distributed.broadcast_object_list(box, src=0)
+    return box[0]

@@ -1,0 +1,1 @@
+"""oneDNN in Paddle Inference: one file per fault."""

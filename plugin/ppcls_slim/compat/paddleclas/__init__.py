@@ -1,0 +1,1 @@
+"""PaddleClas: where it is, and what its releases need."""

@@ -1,0 +1,108 @@
+"""``inference.yml``: pre- and postprocessing beside the exported model.
+
+The keys are those that PaddleClas's ``deploy/python/predict_cls.py`` reads, so that it runs with
+``-c inference.yml``. PaddleClas develop writes a file of this name with the class names inside ``Topk``
+(``label_list``), which its own ``predict_cls.py`` refuses; here they lie beside it in ``labels.txt``.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+from typing import Any, Optional
+
+import yaml
+
+from ..compat.paddleclas.patches import resolve_ppcls_path
+
+LABELS = "labels.txt"
+
+
+def write_inference_yml(config: Any, folder: Path) -> None:
+    """Write ``inference.yml``, and ``labels.txt`` where the configuration names the classes."""
+    (folder / "inference.yml").write_text(inference_yml(config), encoding="utf-8")
+    labels = _labels(config)
+    if labels is not None:
+        shutil.copyfile(labels, folder / LABELS)
+
+
+def _labels(config: Any) -> Optional[Path]:
+    section = (config.get("Infer") or {}).get("PostProcess") or {}
+    labels = resolve_ppcls_path(section.get("class_id_map_file"))
+    return Path(labels) if labels and Path(labels).is_file() else None
+
+
+def inference_yml(config: Any) -> str:
+    """Return the file's text for a PaddleClas configuration."""
+    content: dict[str, Any] = {
+        "Global": _global(config),
+        "PreProcess": {"transform_ops": _operators(config)},
+        "PostProcess": _postprocess(config),
+    }
+    return yaml.safe_dump(_plain(content), sort_keys=False, allow_unicode=True)
+
+
+def _global(config: Any) -> dict[str, Any]:
+    gpu = config["Global"]["device"] == "gpu"
+    return {
+        "model_name": config["Arch"]["name"],
+        "infer_imgs": (config.get("Infer") or {}).get("infer_imgs"),
+        "inference_model_dir": config["Global"]["save_inference_dir"],
+        "image_shape": list(config["Global"]["image_shape"]),
+        "batch_size": 1,
+        "use_gpu": gpu,
+        "enable_mkldnn": not gpu,
+        "cpu_num_threads": 1,
+        "enable_benchmark": False,
+        "enable_profile": False,
+        "benchmark": False,
+        "use_fp16": False,
+        "use_tensorrt": False,
+        "ir_optim": True,
+        "gpu_mem": 8000,
+    }
+
+
+def _operators(config: Any) -> list[dict[str, Any]]:
+    """Preprocessing without ``DecodeImage`` (the deploy tools decode themselves), numbers evaluated."""
+    if config.get("Infer"):
+        operators = copy.deepcopy(config["Infer"]["transforms"])
+    else:  # retrieval: the queries are what a user sends
+        part = config["DataLoader"]["Eval"]
+        dataset = part.get("Query", part.get("Gallery", part))["dataset"]
+        operators = [*copy.deepcopy(dataset.get("transform_ops") or []), {"ToCHWImage": None}]
+    for operator in operators:
+        normalize = operator.get("NormalizeImage")
+        if normalize:
+            normalize["channel_num"] = int(config["Global"]["image_shape"][0])
+            normalize["scale"] = _number(normalize.get("scale"))
+    return [operator for operator in operators if "DecodeImage" not in operator]
+
+
+def _number(value: Any) -> Any:
+    """``1.0/255.0`` -> 0.00392...: PaddleClas writes quotients into its configurations."""
+    if not isinstance(value, str):
+        return value
+    numerator, _, denominator = value.partition("/")
+    return float(numerator) / float(denominator or 1)
+
+
+def _postprocess(config: Any) -> dict[str, Any]:
+    if not config.get("Infer"):
+        return {"NormalizeFeatures": None}
+    section = copy.deepcopy(config["Infer"]["PostProcess"])
+    name = section.pop("name", "Topk")
+    section.pop("class_id_map_file", None)
+    if _labels(config) is not None:
+        section["class_id_map_file"] = str(Path(config["Global"]["save_inference_dir"]) / LABELS)
+    return {"main_indicator": name, name: section}
+
+
+def _plain(value: Any) -> Any:
+    """Dictionaries of PaddleClas's own class -> plain ones, which YAML can write."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value

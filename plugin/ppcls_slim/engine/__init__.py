@@ -1,0 +1,1 @@
+"""PaddleClas's engine with compression in it."""

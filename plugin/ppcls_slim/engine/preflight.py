@@ -1,0 +1,158 @@
+"""Look before anything is built: device, data, checkpoint. Each problem is one line with the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional
+
+from .. import checkpoint as checkpoints
+from ..checkpoint import Checkpoint
+from ..common.errors import SlimError
+from ..compat.paddle import gpu_available, paddle
+from ..config.section import SlimConfig, read_section
+from ..zoo.datasets import ON_DEMAND
+
+
+def check_device(config: Any) -> None:
+    """Refuse a GPU that is not there.
+
+    Raises:
+        SlimError: with the remedy.
+    """
+    device = config["Global"]["device"]
+    if device == "gpu" and not gpu_available():
+        built = "has no CUDA" if not paddle.device.is_compiled_with_cuda() else "sees no GPU"
+        raise SlimError(
+            f"Global.device is gpu, but this Paddle {paddle.__version__} {built}: use -o Global.device=cpu, "
+            "or install paddlepaddle-gpu"
+        )
+
+
+def check_data(config: Any, mode: str) -> None:
+    """Refuse paths that do not exist before anything is built.
+
+    Raises:
+        SlimError: names the key.
+    """
+    parts = {"train": ["Train", "Eval"], "eval": ["Eval"]}.get(mode, [])
+    for part in parts:
+        if part == "Eval" and mode == "train" and not config["Global"].get("eval_during_train"):
+            continue
+        for key, value in _paths(config.get("DataLoader", {}).get(part) or {}, f"DataLoader.{part}"):
+            if not Path(value).exists():
+                raise SlimError(f"{key}: {value} does not exist; give the right path with -o {key}=...")
+    if mode == "infer":
+        images = config["Infer"]["infer_imgs"]
+        if not images or not Path(images).exists():
+            raise SlimError(f"Infer.infer_imgs: {images} does not exist; give an image or a folder of images")
+
+
+def check_ema(config: Any, mode: str, known: bool) -> None:
+    """Refuse a section EMA that this PaddleClas would pass over.
+
+    Args:
+        config: PaddleClas configuration.
+        mode: as for the engine.
+        known: whether its engine averages weights (release/2.5 and later do; 2.4.2 does not).
+
+    Raises:
+        SlimError: with the remedy.
+    """
+    if mode == "train" and config.get("EMA") and not known:
+        raise SlimError(
+            "EMA: this PaddleClas keeps no moving average of the weights and would ignore the section: remove it "
+            "(-o EMA=None), or use a PaddleClas source checkout of release/2.5 or later"
+        )
+
+
+def _paths(section: Any, where: str) -> list[tuple[str, str]]:
+    found = []
+    for key, value in section.items():
+        if isinstance(value, dict) and key != "transform_ops":
+            if value.get("name") not in ON_DEMAND:
+                found += _paths(value, f"{where}.{key}")
+        elif key in ("image_root", "cls_label_path", "data_file") and isinstance(value, str):
+            found.append((f"{where}.{key}", value))
+    return found
+
+
+def find_checkpoint(config: Any, mode: str) -> Optional[Checkpoint]:
+    """Open ``Global.checkpoints`` (training) or ``Global.pretrained_model``.
+
+    Raises:
+        SlimError: see :func:`ppcls_slim.checkpoint.open_checkpoint`.
+    """
+    section = config["Global"]
+    resume = section.get("checkpoints") if mode == "train" else None
+    path = resume or section.get("pretrained_model")
+    key = "Global.checkpoints" if resume else "Global.pretrained_model"
+    if not path:
+        return None
+    if str(path).startswith(("http://", "https://")):
+        path = _download(str(path), key)
+    found = checkpoints.open_checkpoint(str(path), key)
+    prune = (read_section(config) or SlimConfig()).prune
+    if resume and found.zeroed is not None and (prune is None or prune.schedule is None):
+        raise SlimError(
+            f"{key}: {found.weights} is of a training with Slim.prune.schedule: keep that section to resume, or give "
+            "the checkpoint as Global.pretrained_model to go on without what is zeroed"
+        )
+    if resume and found.zeroed is None and found.plan is None and prune is not None:
+        raise SlimError(no_plan(found, "train"))
+    if resume and found.plan is not None and prune is not None and prune.schedule is not None:
+        raise SlimError(
+            f"{key}: {found.weights} is pruned already; give it as Global.pretrained_model to fine-tune it, or "
+            "resume from the latest checkpoint of the training with the schedule"
+        )
+    return found
+
+
+def _download(address: str, key: str) -> str:
+    from ppcls.utils import logger
+    from ppcls.utils.download import get_weights_path_from_url
+
+    logger.init_logger()  # the download logs, and fails without
+    try:
+        return get_weights_path_from_url(address)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise SlimError(f"{key}: {address} cannot be downloaded ({reason}); give a file instead") from error
+
+
+def no_plan(found: Optional[Checkpoint], mode: str) -> str:
+    """The message for a pruning section without a checkpoint that says what was pruned."""
+    if found is None:
+        return f"Slim.prune: {mode} needs a pruned checkpoint; give it with -o Global.pretrained_model=..."
+    sidecar = checkpoints.with_suffix(found.stem, checkpoints.SIDECAR)
+    return (
+        f"{found.weights} has no plan beside it ({sidecar.name}), so nothing says how it was pruned: copy that "
+        "file too, or remove the Slim section if the model is dense"
+    )
+
+
+def with_clear_errors(build_dataloader: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn the bare assertion of PaddleClas's data sets into a line that names the file."""
+
+    def build(config: Any, mode: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return build_dataloader(config, mode, *args, **kwargs)
+        except AssertionError as error:
+            missing = _first_missing_image(config.get(mode) or {})
+            if missing is None:
+                raise
+            raise SlimError(f"DataLoader.{mode}: {missing}") from error
+
+    return build
+
+
+def _first_missing_image(section: Any) -> Optional[str]:
+    dataset = section.get("dataset", {})
+    listing, root = dataset.get("cls_label_path"), dataset.get("image_root")
+    if not isinstance(listing, str) or not Path(listing).is_file():
+        return None
+    for number, line in enumerate(Path(listing).read_text(encoding="utf-8").splitlines(), 1):
+        words = line.strip().split(dataset.get("delimiter") or " ")
+        if words and words[0] and not (Path(root) / words[0]).exists():
+            return f"line {number} of {listing} names {words[0]}, which is not in {root}"
+    return None

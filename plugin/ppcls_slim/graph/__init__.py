@@ -1,0 +1,1 @@
+"""A model's program as data: recorded, and read from both program formats."""

@@ -1,0 +1,128 @@
+"""Programs of Paddle 3: PIR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..compat.paddle import paddle
+from .op_specs import SPECS
+from .program import Operation, Program, Tensor
+from .session import Session, constant, to_static_guard
+
+
+class PirSession(Session):
+    """Paddle 3: parameters enter as data, so that they may have any shape."""
+
+    def __enter__(self) -> PirSession:
+        from paddle.jit.dy2static.parameter_recorder import _global_parameter_recorder as recorder
+        from paddle.pir.core import _convert_into_value, static_op_arg_cast_guard
+
+        self.stack.enter_context(paddle.static.program_guard(self.program, paddle.static.Program()))
+        self.stack.enter_context(to_static_guard())
+        self.stack.enter_context(static_op_arg_cast_guard(_convert_into_value))
+        self.block = self.program.global_block()
+        self.known: dict[int, Any] = {}
+        self.sources: dict[str, Tensor] = {}
+        self.keep: list[Any] = []
+        recorder.get = self.value_of
+        self.stack.callback(lambda: vars(recorder).pop("get", None))
+        return self
+
+    def position(self) -> int:
+        """See :meth:`Session.position`."""
+        return self.block.num_ops()
+
+    def data(self, name: str, shape: Sequence[int], dtype: Any) -> Any:
+        """See :meth:`Session.data`."""
+        from paddle.base import core
+        from paddle.pir.core import convert_np_dtype_to_dtype_
+
+        if isinstance(dtype, str):
+            dtype = convert_np_dtype_to_dtype_(dtype)
+        return paddle._pir_ops.data(name, list(shape), dtype, core.Place())
+
+    def value_of(self, program: Any, tensor: paddle.Tensor) -> Any:
+        """Stand in for a parameter, a buffer or a constant, the first time the program meets it."""
+        if id(tensor) not in self.known:
+            name = self.names.get(id(tensor))
+            source = f"ppcls_slim_{len(self.known)}"
+            stands_for = Tensor(tuple(tensor.shape), None, constant(tensor)) if name is None else self.named(name)
+            self.sources[source] = stands_for
+            self.known[id(tensor)] = self.data(source, stands_for.shape, tensor.dtype)
+            self.known[id(tensor)].stop_gradient = tensor.stop_gradient
+            self.keep.append(tensor)  # or its id might be given to another one
+        return self.known[id(tensor)]
+
+    def read(self) -> Program:
+        """See :meth:`Session.read`."""
+        values: dict[int, Any] = {}
+        operations = []
+        for op, layer in zip(self.block.ops, self.layers()):
+            name = op.name()
+            if name == "builtin.combine":
+                values[op.result(0).id] = tuple(self._inputs(op, values))
+            elif name == "builtin.split":
+                for result, tensor in zip(op.results(), values[op.operand_source(0).id]):
+                    values[result.id] = tensor
+            elif name == "pd_op.data":
+                source = self.sources.get(op.attrs()["name"])
+                values[op.result(0).id] = source or Tensor(tuple(op.result(0).shape))
+            elif name in ("pd_op.full_int_array", "pd_op.full"):
+                content = np.asarray(op.attrs()["value"])
+                values[op.result(0).id] = Tensor(tuple(op.result(0).shape), None, content)
+            else:
+                operations.append(self._operation(op, name, layer, values))
+        return self.finish(operations, lambda value: values.get(getattr(value, "id", None)))
+
+    @staticmethod
+    def _inputs(op: Any, values: dict[int, Any]) -> list[Any]:
+        """Operands, lists of tensors as tuples, absent ones as None."""
+        return [values.get(value.id) if value.initialized() else None for value in op.operands_source()]
+
+    def _operation(self, op: Any, name: str, layer: str, values: dict[int, Any]) -> Operation:
+        name = name.split(".", 1)[-1].rstrip("_")
+        operands = self._inputs(op, values)
+        outputs: list[Tensor] = []
+        for result in op.results():
+            if not result.initialized():
+                continue
+            kind = result.type()
+            if hasattr(kind, "as_vec_type") and kind.as_vec_type() is not None:
+                parts = [Tensor(tuple(part.shape)) for part in kind.as_vec_type().as_list()]
+                values[result.id] = tuple(parts)
+                outputs.extend(parts)
+            else:
+                values[result.id] = Tensor(tuple(result.shape))
+                outputs.append(values[result.id])
+        spec = SPECS.get(name)
+        if spec is None:
+            return Operation(name, tuple(_tensors(operands)), tuple(outputs), {}, layer)
+        given = op.attrs() if any(isinstance(source, str) for _, source in spec.attrs.values()) else {}
+        attrs = {}
+        for canonical, (_, source) in spec.attrs.items():
+            if isinstance(source, str):
+                content = given.get(source)
+            else:
+                content = _content(operands[source]) if source < len(operands) else None
+            if content is not None:
+                attrs[canonical] = content
+        return Operation(name, tuple(_tensors(operands[: len(spec.slots)])), tuple(outputs), attrs, layer)
+
+
+def _tensors(operands: Sequence[Any]) -> Iterator[Tensor]:
+    for operand in operands:
+        if isinstance(operand, tuple):
+            yield from operand
+        elif operand is not None:
+            yield operand
+
+
+def _content(operand: Any) -> Any:
+    """A constant operand as number or list; None where it is computed by the program."""
+    if isinstance(operand, tuple):  # a list of scalars, each a constant
+        items = [_content(item) for item in operand]
+        return None if None in items else [item[0] if isinstance(item, list) else item for item in items]
+    return None if operand is None or operand.value is None else operand.value.tolist()

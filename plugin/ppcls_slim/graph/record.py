@@ -1,0 +1,94 @@
+"""Record the program that a model runs, without computing anything.
+
+The model's own ``forward`` is called once in static mode. Recording takes 0.05 s for ResNet50, half a
+second for HRNet; weights are neither read nor copied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Optional
+
+import numpy as np
+
+from ..compat.paddle import paddle
+from .program import Program
+from .session import Session, open_session, without_annotations
+
+BATCH = 2
+"""Images in the recorded batch: a batch of one would be squeezed away by ``squeeze()``."""
+
+
+def record(
+    model: paddle.nn.Layer,
+    input_shape: Sequence[int],
+    dtype: str = "float32",
+    training: bool = True,
+    merged: bool = False,
+    shapes: Optional[Mapping[str, Sequence[int]]] = None,
+    contents: Optional[Mapping[str, np.ndarray]] = None,
+) -> Program:
+    """Record the forward pass of a model.
+
+    Args:
+        model: left as it is, its mode included.
+        input_shape: without the batch, for example ``[3, 224, 224]``.
+        training: record the pass of training or of evaluation. Only the flags are set: an ``eval()``
+            that rewrites the model, as some re-parameterizable backbones have, is not called.
+        merged: record re-parameterizable blocks as they run after their branches have been merged.
+        shapes: name -> shape, for parameters that are to be taken as smaller than they are.
+        contents: name -> content, for buffers of whole numbers that are to be taken as others than they are.
+
+    Returns:
+        The program. A forward pass that raises gives a program with an ``error``.
+    """
+    tensors = {**dict(model.named_buffers()), **model.state_dict()}
+    session = open_session(tensors, dict(shapes or {}), dict(contents or {}))
+    dynamic = paddle.in_dynamic_mode()
+    paddle.enable_static()
+    try:
+        with _flags(model, training, merged), without_annotations(), session, _owners(model, session):
+            image = session.data("ppcls_slim_image", [BATCH, *input_shape], dtype)
+            try:
+                session.returned = model(image)
+            except Exception as error:  # whatever the model's code raises: it is part of the answer
+                session.error = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:160]}"
+            return session.read()
+    finally:
+        if dynamic:
+            paddle.disable_static()
+
+
+@contextlib.contextmanager
+def _flags(model: paddle.nn.Layer, training: bool, merged: bool) -> Iterator[None]:
+    """Set ``training`` and ``is_repped`` where layers have them, and put back what was there."""
+    layers = model.sublayers(include_self=True)
+    before = [(layer, "training", layer.training) for layer in layers]
+    before += [(layer, "is_repped", layer.is_repped) for layer in layers if hasattr(layer, "is_repped")]
+    try:
+        for layer, name, value in before:
+            setattr(layer, name, training if name == "training" else value or merged)
+        yield
+    finally:
+        for layer, name, value in before:
+            setattr(layer, name, value)
+
+
+@contextlib.contextmanager
+def _owners(model: paddle.nn.Layer, session: Session) -> Iterator[None]:
+    """Note, while the model runs, which layer's forward starts and ends at which operation."""
+    names = {id(layer): name for name, layer in model.named_sublayers(include_self=True)}
+    call = paddle.nn.Layer.__call__
+
+    def noted(layer: paddle.nn.Layer, *inputs: Any, **kwargs: Any) -> Any:
+        session.marks.append((session.position(), names.get(id(layer), "")))
+        returned = call(layer, *inputs, **kwargs)
+        session.marks.append((session.position(), None))
+        return returned
+
+    paddle.nn.Layer.__call__ = noted
+    try:
+        yield
+    finally:
+        paddle.nn.Layer.__call__ = call

@@ -1,0 +1,166 @@
+"""Operations on each element, and on pairs of elements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Optional
+
+import numpy as np
+
+from ....graph.program import Operation, Tensor
+from ..flow import Flow, rule, unknown
+from ..labels import Axis
+from .common import channel_of, number
+
+_ZERO_STAYS_ZERO = (
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "gelu",
+    "silu",
+    "swish",
+    "hardswish",
+    "hard_swish",
+    "mish",
+    "tanh",
+    "elu",
+    "selu",
+    "celu",
+    "softsign",
+    "abs",
+    "sqrt",
+    "square",
+    "dropout",
+    "cast",
+    "assign",
+    "share_data",
+    "floor",
+    "ceil",
+    "round",
+    "sign",
+    "sin",
+    "tan",
+    "erf",
+    "expm1",
+    "log1p",
+    "brelu",
+    "hardtanh",
+    "tanh_shrink",
+    "softshrink",
+    "hard_shrink",
+    "thresholded_relu",
+    "dropout_nd",
+    "c_identity",
+)
+_ZERO_BECOMES_ANOTHER = ("sigmoid", "hardsigmoid", "logsigmoid", "softplus", "exp", "log", "rsqrt", "cos",
+                         "reciprocal")  # fmt: skip
+
+
+@rule(*_ZERO_STAYS_ZERO)
+def zero_stays_zero(flow: Flow, operation: Operation) -> None:
+    """A function of each element with f(0) = 0."""
+    flow.propagate(operation.outputs[0], flow.axis(operation.inputs[0]))
+
+
+@rule(*_ZERO_BECOMES_ANOTHER)
+def zero_becomes_another(flow: Flow, operation: Operation) -> None:
+    """A function of each element with f(0) != 0."""
+    data = flow.axis(operation.inputs[0])
+    flow.propagate(operation.outputs[0], data and replace(data, zero_if_masked=False))
+
+
+@rule("scale")
+def scale(flow: Flow, operation: Operation) -> None:
+    """``scale * x + bias``."""
+    data = flow.axis(operation.inputs[0])
+    zero = operation.attrs.get("bias", 0.0) == 0.0
+    flow.propagate(operation.outputs[0], data and replace(data, zero_if_masked=data.zero_if_masked and zero))
+
+
+@rule("clip")
+def clip(flow: Flow, operation: Operation) -> None:
+    """``min(max(x, low), high)``."""
+    data = flow.axis(operation.inputs[0])
+    low, high = (number(operation.attrs.get(name)) for name in ("min", "max"))
+    zero = low is not None and high is not None and low <= 0 <= high
+    flow.propagate(operation.outputs[0], data and replace(data, zero_if_masked=data.zero_if_masked and zero))
+
+
+@rule("pow")
+def power(flow: Flow, operation: Operation) -> None:
+    """``x ** y`` with a number."""
+    data = flow.axis(operation.inputs[0])
+    exponent = number(operation.attrs.get("y"))
+    zero = exponent is not None and exponent > 0
+    flow.propagate(operation.outputs[0], data and replace(data, zero_if_masked=data.zero_if_masked and zero))
+
+
+@rule("prelu")
+def prelu(flow: Flow, operation: Operation) -> None:
+    """One slope for all, or one for each channel."""
+    image, slope = operation.inputs
+    data = flow.axis(image)
+    if np.prod(slope.shape) > 1:
+        if data is None or slope.param is None or data.axis != channel_of(operation, image) or len(slope.shape) > 1:
+            unknown(flow, operation)
+            return
+        data = replace(data, labels=flow.param(slope, 0, data.labels))
+    flow.propagate(operation.outputs[0], data)
+
+
+@rule("add", "subtract", "multiply", "divide", "maximum", "minimum")
+def elementwise(flow: Flow, operation: Operation) -> None:
+    """Two tensors position by position, the smaller one broadcast."""
+    x, y = operation.inputs[:2]
+    result = operation.outputs[0]
+    rank = len(result.shape)
+    shift_x, shift_y = (_shift(operation, tensor, rank) for tensor in (x, y))
+    a, b = _labelled(flow, x, shift_x), _labelled(flow, y, shift_y)
+    if a is not None and b is None:
+        b = _like(flow, y, shift_y, a)
+    elif b is not None and a is None:
+        a = _like(flow, x, shift_x, b)
+    for tensor, axis in ((x, a), (y, b)):
+        if tensor.param is not None and axis is None:
+            flow.freeze_param(tensor, f"{operation.name} with something that cannot shrink")
+    if a is None and b is None:
+        return
+    if a is None or b is None:
+        given, other, shift = (b, x, shift_x) if a is None else (a, y, shift_y)
+        if _size(other, given.axis - shift) > 1:
+            flow.labels.freeze(given.labels, f"{operation.name} with something that cannot shrink")
+            return
+        zero = given.zero_if_masked and (operation.name == "multiply" or (operation.name == "divide" and b is None))
+        flow.propagate(result, replace(given, zero_if_masked=zero))
+    elif a.axis != b.axis:
+        flow.axis_conflict(a, b, f"{operation.name} of different axes")
+    else:
+        zero = {"multiply": a.zero_if_masked or b.zero_if_masked, "divide": a.zero_if_masked}
+        labels = flow.labels.tie(a.labels, b.labels, f"{operation.name} with channels that stay")
+        silent_too = zero.get(operation.name, a.zero_if_masked and b.zero_if_masked)
+        flow.propagate(result, Axis(a.axis, labels, silent_too, a.origin or b.origin))
+
+
+def _shift(operation: Operation, tensor: Tensor, rank: int) -> int:
+    """How far the axes of an operand lie left of those of the result."""
+    axis = int(operation.attrs.get("axis", -1))
+    return axis if axis >= 0 and len(tensor.shape) < rank else rank - len(tensor.shape)
+
+
+def _size(tensor: Tensor, axis: int) -> int:
+    return tensor.shape[axis] if 0 <= axis < len(tensor.shape) else 1
+
+
+def _labelled(flow: Flow, tensor: Tensor, shift: int) -> Optional[Axis]:
+    axis = flow.axes.get(tensor)
+    return axis and replace(axis, axis=axis.axis + shift)
+
+
+def _like(flow: Flow, tensor: Tensor, shift: int, other: Axis) -> Optional[Axis]:
+    """Label a parameter because of what it is combined with."""
+    axis = other.axis - shift
+    if tensor.param is None:
+        return None
+    if _size(tensor, axis) != len(other.labels):
+        return None
+    return Axis(other.axis, flow.param(tensor, axis, other.labels))

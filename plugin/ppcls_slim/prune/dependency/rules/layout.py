@@ -1,0 +1,178 @@
+"""Operations that move elements, or sum them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ....graph.program import Operation
+from ..flow import Flow, rule, unknown
+from ..labels import Axis
+from .common import channel_of, number, on_axis
+
+
+@rule("pool2d", "nearest_interp", "bilinear_interp", "bicubic_interp", "max_pool2d_with_index")
+def spatial(flow: Flow, operation: Operation) -> None:
+    """Each channel on its own."""
+    image = operation.inputs[0]
+    flow.propagate(operation.outputs[0], on_axis(flow, image, channel_of(operation, image), operation))
+
+
+@rule("sum", "mean", "max", "min", "p_norm")
+def reduction(flow: Flow, operation: Operation) -> None:
+    """Over channels a sum is right, for zeros add nothing; a mean is not, for it divides."""
+    tensor = operation.inputs[0]
+    data = flow.axis(tensor)
+    if data is None:
+        return
+    rank = len(tensor.shape)
+    axes = operation.attrs.get("axis")
+    axes = [axes] if isinstance(axes, int) else axes
+    everything = operation.attrs.get("all") or not axes
+    axes = range(rank) if everything else sorted(axis % rank for axis in axes)
+    if data.axis in axes:
+        if operation.name not in ("sum", "p_norm") or not data.zero_if_masked:
+            flow.freeze(tensor, f"{operation.name} over channels")
+        return
+    shift = 0 if operation.attrs.get("keepdim") else sum(axis < data.axis for axis in axes)
+    flow.propagate(operation.outputs[0], replace(data, axis=data.axis - shift))
+
+
+@rule("transpose")
+def transpose(flow: Flow, operation: Operation) -> None:
+    """Axes change places."""
+    data = flow.axis(operation.inputs[0])
+    if data is not None:
+        place = [int(axis) for axis in operation.attrs["perm"]].index(data.axis)
+        flow.propagate(operation.outputs[0], replace(data, axis=place))
+
+
+@rule("reshape", "flatten", "squeeze", "unsqueeze")
+def reshape(flow: Flow, operation: Operation) -> None:
+    """Axes are merged and cut; the order of the elements stays."""
+    tensor, result = operation.inputs[0], operation.outputs[0]
+    data = flow.axis(tensor)
+    if data is None:
+        return
+    if len(data.labels) == 1:  # every element of the tensor has this one label
+        expected = flow.expected.get(result)
+        axis = 0 if expected is None else expected.axis
+        size = 1 if expected is None else result.shape[axis]
+        flow.propagate(result, replace(data, axis=axis, labels=np.repeat(data.labels, size)))
+        return
+    start, stop, new_start, new_stop = next(
+        block for block in _blocks(tensor.shape, result.shape) if block[0] <= data.axis < block[1]
+    )
+    inside = [1] * (stop - start)
+    inside[data.axis - start] = len(data.labels)
+    array = np.broadcast_to(data.labels.reshape(inside), tensor.shape[start:stop])
+    array = array.reshape(result.shape[new_start:new_stop])
+    axes = flow.varying(array)
+    readings: list[Any] = []
+    for axis in axes:
+        attributes = flow.attributes(operation.layer, array.shape[axis])
+        readings += [(axis, None), *((axis, name) for name in attributes)]
+    reading = flow.choose([*readings, "fixed"])
+    if reading == "fixed":
+        flow.freeze(tensor, f"sizes written in the code ({operation.name})")
+        reading = (axes[0], None)
+    keep, attribute = reading
+    labels = flow.tie_axes(array, keep)
+    if attribute is not None:
+        flow.follow(operation.layer, attribute, labels)
+    origin = flow.site if len(axes) > 1 else data.origin
+    flow.propagate(result, Axis(new_start + keep, labels, data.zero_if_masked, origin))
+
+
+def _blocks(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
+    """ParamSlice two shapes into the smallest runs of axes that hold the same elements."""
+    blocks, i, j = [], 0, 0
+    while i < len(old) and j < len(new):
+        start, new_start, left, right = i, j, old[i], new[j]
+        i, j = i + 1, j + 1
+        while left != right:
+            if left < right:
+                left *= old[i]
+                i += 1
+            else:
+                right *= new[j]
+                j += 1
+        blocks.append((start, i, new_start, j))
+    return blocks
+
+
+@rule("expand", "tile")
+def expand(flow: Flow, operation: Operation) -> None:
+    """Other axes are repeated."""
+    tensor, result = operation.inputs[0], operation.outputs[0]
+    data = flow.axis(tensor)
+    if data is None:
+        return
+    data = replace(data, axis=data.axis + len(result.shape) - len(tensor.shape))
+    if result.shape[data.axis] != len(data.labels) or flow.choose(["free", "fixed"]) == "fixed":
+        flow.freeze(tensor, f"sizes written in the code ({operation.name})")
+        return
+    flow.propagate(result, data)
+
+
+@rule("roll", "flip")
+def roll(flow: Flow, operation: Operation) -> None:
+    """Elements move along some axes."""
+    tensor = operation.inputs[0]
+    data = flow.axis(tensor)
+    axes = [axis % len(tensor.shape) for axis in operation.attrs.get("axis") or range(len(tensor.shape))]
+    if data is not None and data.axis in axes:
+        unknown(flow, operation)
+    else:
+        flow.propagate(operation.outputs[0], data)
+
+
+@rule("gather", "index_select")
+def pick(flow: Flow, operation: Operation) -> None:
+    """Channels are picked by a buffer of positions, which is cut and counted anew with what it picks from."""
+    tensor, positions = operation.inputs[:2]
+    result = operation.outputs[0]
+    data = flow.axis(tensor)
+    if data is None or len(positions.shape) != 1:
+        unknown(flow, operation)
+        return
+    if data.axis != int(number(operation.attrs.get("axis", 0))) % len(tensor.shape):
+        flow.propagate(result, data)
+        return
+    if positions.value is None or positions.param is None:
+        flow.freeze(tensor, f"positions written in the code ({operation.name})")
+        return
+    reason = "picked by positions that others are picked by"
+    known = flow.index_buffers.get(positions.param)
+    if known is not None and len(known) != len(data.labels):
+        flow.labels.freeze(np.concatenate([known, data.labels]), reason)
+        return
+    flow.index_buffers[positions.param] = (
+        data.labels if known is None else flow.labels.tie(known, data.labels, reason)
+    )
+    labels = flow.param(positions, 0, data.labels[positions.value])
+    flow.inputs.add((positions.param, 0))
+    flow.propagate(result, replace(data, labels=labels))
+
+
+@rule("unfold")
+def unfold(flow: Flow, operation: Operation) -> None:
+    """Patches: ``[n, c, h, w]`` becomes ``[n, c * k * k, l]``."""
+    tensor, result = operation.inputs[0], operation.outputs[0]
+    data = on_axis(flow, tensor, 1, operation)
+    if data is not None:
+        labels = np.repeat(data.labels, result.shape[1] // len(data.labels))
+        flow.propagate(result, replace(data, labels=labels))
+
+
+@rule("fold")
+def fold(flow: Flow, operation: Operation) -> None:
+    """The inverse of unfold, overlaps added."""
+    tensor, result = operation.inputs[0], operation.outputs[0]
+    data = on_axis(flow, tensor, 1, operation)
+    if data is not None:
+        labels = data.labels.reshape(result.shape[1], -1)
+        labels = flow.labels.tie(labels, labels[:, :1], "tied to channels that stay")
+        flow.propagate(result, replace(data, labels=labels[:, 0]))

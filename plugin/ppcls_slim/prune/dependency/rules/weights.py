@@ -1,0 +1,130 @@
+"""Operations that have weights: they read one axis and make a new one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Optional
+
+import numpy as np
+
+from ....graph.program import Operation, Tensor
+from ..flow import Flow, rule, unknown
+from ..labels import FIXED, Axis
+from .common import channel_of, on_axis
+
+
+@rule("conv2d", "depthwise_conv2d")
+def convolution(flow: Flow, operation: Operation) -> None:
+    """Weight ``[out_c, in_c / groups, k_h, k_w]``."""
+    image, weight = operation.inputs[:2]
+    result = operation.outputs[0]
+    channel = channel_of(operation, image)
+    data = on_axis(flow, image, channel, operation)
+    if weight.param is None:
+        flow.freeze(image, "a weight that is computed")
+        flow.freeze(weight, "a weight that is computed")
+        return
+    groups = int(operation.attrs.get("groups") or 1)
+    if groups > 1:
+        balanced = weight.param.rpartition(".")[0] in flow.code.balanced
+        (_balanced if balanced else _grouped)(flow, operation, data, channel, groups)
+        return
+    _read(flow, weight, 1, data)
+    flow.propagate(result, Axis(channel, flow.param(weight, 0)))
+
+
+def _read(flow: Flow, weight: Tensor, axis: int, data: Optional[Axis]) -> None:
+    """Tie the input axis of a weight to what it is multiplied with."""
+    flow.param(weight, axis, np.full(weight.shape[axis], FIXED) if data is None else data.labels)
+    flow.inputs.add((weight.param, axis))
+    if data is not None and not data.zero_if_masked:
+        flow.nonzero_if_masked.add((weight.param, axis))
+
+
+def _grouped(flow: Flow, operation: Operation, data: Optional[Axis], channel: int, groups: int) -> None:
+    """A group of channels in and its group of filters go together, so a channel is a whole group."""
+    weight, result = operation.inputs[1], operation.outputs[0]
+    filters = flow.param(weight, 0)
+    if data is None:
+        flow.labels.freeze(filters, "its input cannot shrink")
+        return
+    blocks_in = data.labels.reshape(groups, -1)
+    blocks_out = filters.reshape(groups, -1)
+    reason = "in a group of a convolution with channels that stay"
+    blocks_in = flow.labels.tie(blocks_in, blocks_in[:, :1], reason)
+    blocks_out = flow.labels.tie(blocks_out, blocks_in[:, :1], reason)
+    flow.grouped[weight.param.rpartition(".")[0]] = blocks_out[:, 0]
+    flow.propagate(result, Axis(channel, blocks_out.ravel()))
+
+
+def _balanced(flow: Flow, operation: Operation, data: Optional[Axis], channel: int, groups: int) -> None:
+    """Every group loses the same of its channels, and the same of its filters; the two are independent."""
+    weight, result = operation.inputs[1], operation.outputs[0]
+    reason = "at the same place of a group as channels that stay"
+    if data is not None:
+        blocks = data.labels.reshape(groups, -1)
+        data = replace(data, labels=flow.labels.tie(blocks, blocks[:1], reason)[0])
+    _read(flow, weight, 1, data)
+    filters = flow.param(weight, 0).reshape(groups, -1)
+    filters = flow.labels.tie(filters, filters[:1], reason)
+    flow.propagate(result, Axis(channel, filters.ravel()))
+
+
+@rule("conv2d_transpose")
+def transposed_convolution(flow: Flow, operation: Operation) -> None:
+    """Weight ``[in_c, out_c / groups, k_h, k_w]``."""
+    image, weight = operation.inputs[:2]
+    if weight.param is None or int(operation.attrs.get("groups") or 1) > 1:
+        unknown(flow, operation)
+        return
+    channel = channel_of(operation, image)
+    data = on_axis(flow, image, channel, operation)
+    _read(flow, weight, 0, data)
+    flow.propagate(operation.outputs[0], Axis(channel, flow.param(weight, 1)))
+
+
+@rule("matmul")
+def product(flow: Flow, operation: Operation) -> None:
+    """``x [..., m, k] @ y [..., k, n]``; a linear layer where ``y`` is a parameter ``[k, n]``."""
+    x, y = operation.inputs[:2]
+    if y.param is not None and len(y.shape) == 2 and not operation.attrs.get("transpose_x"):
+        _linear(flow, operation, x, y)
+    else:
+        _product_of_results(flow, operation, x, y)
+
+
+def _linear(flow: Flow, operation: Operation, x: Tensor, weight: Tensor) -> None:
+    result = operation.outputs[0]
+    into, out_of = (1, 0) if operation.attrs.get("transpose_y") else (0, 1)
+    data = flow.axis(x)
+    last = len(x.shape) - 1
+    if data is not None and data.axis != last:
+        flow.freeze_param(weight, "applied along another axis")
+        flow.propagate(result, data)
+        return
+    _read(flow, weight, into, data)
+    if len(x.shape) == 4 and out_of == 1:
+        flow.pointwise.add(weight.param)
+    flow.propagate(result, Axis(len(result.shape) - 1, flow.param(weight, out_of)))
+
+
+def _product_of_results(flow: Flow, operation: Operation, x: Tensor, y: Tensor) -> None:
+    result = operation.outputs[0]
+    a, b = flow.axis(x), flow.axis(y)
+    if len(x.shape) < 2 or len(y.shape) < 2 or (a is not None and b is not None):
+        flow.freeze(x, "a product of two results")
+        flow.freeze(y, "a product of two results")
+        return
+    for tensor, axis, flipped, inner in ((x, a, "transpose_x", 1), (y, b, "transpose_y", 2)):
+        if axis is None:
+            continue
+        rank = len(tensor.shape)
+        from_end = rank - axis.axis
+        if from_end <= 2 and operation.attrs.get(flipped):
+            from_end = 3 - from_end
+        if from_end == inner:  # summed with something that does not shrink
+            flow.freeze(tensor, "a product of two results")
+        elif from_end > 2:
+            flow.freeze(tensor, "a product of many matrices")
+        else:
+            flow.propagate(result, replace(axis, axis=len(result.shape) - from_end))

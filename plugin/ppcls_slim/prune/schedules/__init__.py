@@ -1,0 +1,1 @@
+"""Schedules that prune while the dense model trains."""

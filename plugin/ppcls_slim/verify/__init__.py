@@ -1,0 +1,1 @@
+"""Does the compressed model compute what it should?"""

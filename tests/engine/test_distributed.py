@@ -1,0 +1,113 @@
+"""Two processes on a CPU: ``python -m paddle.distributed.launch`` in front of train and eval."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT, output_prefix
+from ppcls_slim.compat.paddle import paddle
+
+pytestmark = pytest.mark.paddle26
+
+
+def launch(tool, folder, *arguments):
+    return subprocess.run(
+        [
+            sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log",
+            str(ROOT / "tools" / f"{tool}.py"), *map(str, arguments),
+        ],
+        cwd=folder, capture_output=True, text=True, timeout=500,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def told_by_two(tmp_path, script):
+    """Run a script in two processes; return what each wrote to ``rank0.json`` and ``rank1.json``."""
+    done = subprocess.run(
+        [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log", str(script)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=500,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    logs = "".join(path.read_text() for path in sorted((tmp_path / "log").glob("workerlog.*")))
+    assert done.returncode == 0, logs[-3000:] + done.stderr[-3000:]
+    return [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_two_processes_prune_alike_train_and_evaluate(small, tmp_path):
+    # Without a seed the two processes draw different weights, and would choose different channels.
+    done = launch("train", tmp_path, "-c", small, "-o", "Global.seed=None")
+    logs = "".join(path.read_text() for path in sorted((tmp_path / "log").glob("workerlog.*")))
+    assert done.returncode == 0, logs[-3000:] + done.stderr[-3000:]
+    stem = output_prefix(tmp_path / "output", "latest")
+    plan = json.loads(stem.with_name("latest.slim.json").read_text())["prune"]
+    weights = paddle.load(f"{stem}.pdparams")
+    assert weights["conv.conv.weight"].shape[0] == 4
+    assert plan["flops"]["pruned"] < plan["flops"]["dense"]
+
+    done = launch("eval", tmp_path, "-c", small, "-o", f"Global.pretrained_model={stem}")
+    log = (tmp_path / "log/workerlog.0").read_text()
+    assert done.returncode == 0, log[-3000:]
+    assert "[Eval][Epoch 0][Avg]" in done.stdout + log
+
+
+def test_two_processes_quantize_alike_and_train(small, tmp_path):
+    """Both write their alphas and scales after the epoch; they are the same numbers."""
+    import yaml
+
+    config = yaml.safe_load(small.read_text())
+    config["Slim"] = {"quant": {"name": "pact", "calibration_batches": 1}}
+    config["Optimizer"]["lr"]["learning_rate"] = 0.001
+    config["Global"]["seed"] = None
+    small.write_text(yaml.safe_dump(config))
+    script = tmp_path / "train_and_tell.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'plugin')!r})\n"
+        "from ppcls_slim.quant import flow\n"
+        "import paddle, json\n"
+        "after = flow.after_epoch\n"
+        "def told(net, epoch, metadata):\n"
+        "    after(net, epoch, metadata)\n"
+        "    values = {k: v.numpy().tolist() for k, v in net._layers.state_dict().items()\n"
+        "              if 'alpha' in k or '_fake_quant_input' in k or '_ma_output' in k}\n"
+        "    json.dump(values, open(f'rank{paddle.distributed.get_rank()}.json', 'w'))\n"
+        "flow.after_epoch = told\n"
+        "from ppcls_slim.cli import main\n"
+        f"sys.exit(main(['train', '-c', {str(small)!r}]))\n"
+    )
+    first, second = told_by_two(tmp_path, script)
+    assert any("alpha" in name for name in first)
+    assert first == second
+
+
+def test_two_processes_zero_the_same_filters_and_mask_them(small, tmp_path):
+    import yaml
+
+    config = yaml.safe_load(small.read_text())
+    config["Slim"]["prune"]["schedule"] = {"name": "masked"}
+    config["Global"]["seed"] = None
+    small.write_text(yaml.safe_dump(config))
+    script = tmp_path / "train_and_tell.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'plugin')!r})\n"
+        "from ppcls_slim.prune.schedules.schedule import Schedule\n"  # before Paddle, for SciPy on 2.6.2
+        "import json, paddle\n"
+        "choose = Schedule.choose_and_zero\n"
+        "told = []\n"
+        "def telling(self, model):\n"
+        "    changed = choose(self, model)\n"
+        "    told.append(self.chosen)\n"
+        "    json.dump(told, open(f'rank{paddle.distributed.get_rank()}.json', 'w'))\n"
+        "    return changed\n"
+        "Schedule.choose_and_zero = telling\n"
+        "from ppcls_slim.cli import main\n"
+        f"sys.exit(main(['train', '-c', {str(small)!r}]))\n"
+    )
+    first, second = told_by_two(tmp_path, script)
+    assert len(first) == 2 and first[-1]  # before the first epoch, and after it
+    assert first == second
+    assert output_prefix(tmp_path / "output", "pruned_model")
