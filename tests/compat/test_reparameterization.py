@@ -97,7 +97,7 @@ def test_what_was_merged_is_not_quantized(images, calibration_batches):
     settings = QuantConfig(calibration_batches=calibration_batches, pact={"alpha": 2.0})
     record = prepare.quantize(model, settings, [(images,)], lambda batch: model(batch[0]))
     assert set(record.layers) == {"blocks.0.merged", "blocks.1.merged", "fc"}
-    assert record.floats["blocks.0.one"] == "never run"
+    assert record.skipped_layers["blocks.0.one"] == "never run"
 
 
 @pytest.fixture
