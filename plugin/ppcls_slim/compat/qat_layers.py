@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -307,3 +307,67 @@ def round_positive(x: paddle.Tensor) -> paddle.Tensor:
     when int8 models are exported as PIR programs.
     """
     return paddle.round(x) if paddle.in_dynamic_mode() else paddle.trunc(x + 0.5)
+
+
+def input_quantizer(layer: Any) -> Any:
+    """Return the fake-quant of a quantized layer's input."""
+    return layer._fake_quant_input
+
+
+def set_input_quantizer(layer: Any, quantizer: paddle.nn.Layer) -> None:
+    """Replace the fake-quant of a quantized layer's input."""
+    layer._fake_quant_input = quantizer
+
+
+def act_preprocess(layer: Any) -> Optional[paddle.nn.Layer]:
+    """Return what a quantized layer applies to its input before fake-quant, or None."""
+    found: Optional[paddle.nn.Layer] = layer._act_preprocess
+    return found
+
+
+def set_act_preprocess(layer: Any, preprocess: paddle.nn.Layer) -> None:
+    """Apply ``preprocess`` to a quantized layer's input before fake-quant."""
+    layer._act_preprocess = preprocess
+
+
+def weight_preprocess(layer: Any) -> Optional[paddle.nn.Layer]:
+    """Return what a quantized layer applies to its weight before fake-quant, or None."""
+    found: Optional[paddle.nn.Layer] = layer._weight_preprocess
+    return found
+
+
+def set_weight_preprocess(layer: Any, preprocess: paddle.nn.Layer) -> None:
+    """Apply ``preprocess`` to a quantized layer's weight before fake-quant."""
+    layer._weight_preprocess = preprocess
+
+
+def stored_scale(quantizer: Any) -> Optional[paddle.Tensor]:
+    """Return the scale parameter ``[1]`` or ``[channels]`` of a fake-quant, None where it keeps none."""
+    scale: Optional[paddle.Tensor] = getattr(quantizer, "_scale", None)
+    return scale
+
+
+def has_moving_average(quantizer: Any) -> bool:
+    """Whether a fake-quant's scale is a moving average over the batches."""
+    return hasattr(quantizer, "_accum")
+
+
+def moving_average_tensors(quantizer: Any) -> list[paddle.Tensor]:
+    """Return the tensors ``[1]`` of a moving average: scale, accumulated sum and accumulated weight of the batches."""
+    return [quantizer._scale, quantizer._accum, quantizer._state]
+
+
+def set_moving_average(quantizer: Any, value: float) -> None:
+    """Set a moving average to ``value``, as if one batch had been seen."""
+    for tensor, number in zip(moving_average_tensors(quantizer), (value, value, 1.0)):
+        tensor.set_value(paddle.full([1], number, tensor.dtype))
+
+
+def is_moving_average(name: str) -> bool:
+    """Whether a name of ``state_dict()`` is a tensor of the moving average of a quantized input."""
+    return name.endswith(("._scale", "._state", "._accum")) and "_weight" not in name
+
+
+def is_quantized_state(names: Iterable[str]) -> bool:
+    """Whether names of a ``state_dict()`` are those of a quantized model."""
+    return any("_fake_quant_" in name for name in names)

@@ -1,0 +1,101 @@
+"""Read and change what Paddle keeps in private attributes of its layers (the same in 2.6.2 and 3.3.1)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+from .paddle import paddle
+
+CONV_GROUPS = "_groups"
+"""Attribute in which a convolution, quantized or not, keeps its number of groups."""
+
+BATCH_NORMS: tuple[type[paddle.nn.Layer], ...] = (
+    paddle.nn.BatchNorm2D,
+    paddle.nn.BatchNorm,
+    paddle.nn.SyncBatchNorm,
+)
+"""Batch normalizations of images."""
+
+
+class ConvSettings(NamedTuple):
+    """Settings of a convolution, as ``paddle.nn.functional.conv2d`` takes them."""
+
+    stride: Any
+    padding: Any
+    dilation: Any
+    groups: int
+
+
+def is_convolution(layer: Optional[paddle.nn.Layer]) -> bool:
+    """Whether a layer is a convolution, of any dimension, transposed, or quantized: it has groups."""
+    return hasattr(layer, CONV_GROUPS)
+
+
+def conv_groups(layer: Optional[paddle.nn.Layer]) -> int:
+    """Return the number of groups of a convolution, 1 for other layers."""
+    return int(getattr(layer, CONV_GROUPS, 1))
+
+
+def set_conv_groups(layer: paddle.nn.Layer, groups: int) -> None:
+    """Set the number of groups of a convolution."""
+    setattr(layer, CONV_GROUPS, groups)
+
+
+def conv_settings(layer: paddle.nn.Layer) -> ConvSettings:
+    """Return stride, padding, dilation and groups of a convolution."""
+    return ConvSettings(layer._stride, layer._padding, layer._dilation, layer._groups)
+
+
+def running_stats(norm: paddle.nn.Layer) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """Return the running mean and variance of a batch normalization, ``[c]`` each."""
+    return norm._mean, norm._variance
+
+
+def epsilon(norm: paddle.nn.Layer) -> float:
+    """Return what a batch normalization adds to the variance."""
+    return float(norm._epsilon)
+
+
+def fused_activation(norm: paddle.nn.Layer) -> Optional[str]:
+    """Return the activation that ``paddle.nn.BatchNorm(act=...)`` applies, or None."""
+    act: Optional[str] = getattr(norm, "_act", None)
+    return act
+
+
+def set_layer_sizes(layer: paddle.nn.Layer, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Update the sizes that a layer prints; none of them changes what it computes.
+
+    Args:
+        layer: a ``Conv2D``, ``Linear`` or batch normalization; other layers keep what they have. The groups of a
+            convolution have been set already.
+        shape: of its weight: ``[out_c, in_c / groups, k_h, k_w]``, ``[in, out]`` or ``[c]``.
+
+    Returns:
+        attribute -> its value before.
+    """
+    sizes: dict[str, int] = {}
+    if isinstance(layer, paddle.nn.Conv2D):
+        sizes = {"_out_channels": shape[0], "_in_channels": shape[1] * conv_groups(layer)}
+    elif isinstance(layer, paddle.nn.Linear):
+        sizes = {"in_features": shape[0], "out_features": shape[1]}
+    elif isinstance(layer, paddle.nn.layer.norm._BatchNormBase):
+        sizes = {"_num_features": shape[0]}
+    before = {name: getattr(layer, name, None) for name in sizes}
+    for name, size in sizes.items():
+        setattr(layer, name, size)
+    return before
+
+
+def replace_data(tensor: paddle.Tensor, value: np.ndarray) -> None:
+    """Give a parameter or buffer a value of another shape. The object, its name and optimizer settings stay."""
+    new = paddle.to_tensor(value, dtype=tensor.dtype, place=tensor.place)
+    tensor.get_tensor()._share_data_with(new.get_tensor())
+    if not tensor.stop_gradient:
+        tensor.clear_gradient(False)
+
+
+def unwrap(net: paddle.nn.Layer) -> paddle.nn.Layer:
+    """Return the model itself where ``net`` is ``DataParallel`` around it."""
+    return net._layers if isinstance(net, paddle.DataParallel) else net
