@@ -1,0 +1,74 @@
+"""What a deployment target is given: a model, its input, how it was compressed, and data to verify it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from ..compat.paddle import paddle
+from ..config.quant import QuantConfig
+from ..config.section import ReportConfig
+from ..prune.plan import Plan
+from ..quant.record import QuantRecord
+from ..verify.samples import Samples
+
+if TYPE_CHECKING:
+    from ..compat.paddleclas.types import DataLoader
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """A trained model, and what is known about it.
+
+    "Wrapped" means inside PaddleClas's ``ExportModel``, which adds the output layer (softmax) and chooses the output.
+    Whatever builds a model does so with a counter of its own for generated names (``unique_name.guard``).
+
+    Attributes:
+        folder: where the files go, ``Global.save_inference_dir``.
+        model: trained, wrapped, in evaluation mode. ``ExportModel`` may take the head off the model that it is given
+            (``Arch.infer_output_key: features``), so that ``int8_model`` has to be prepared before it is wrapped.
+        int8_model: builds the model that is saved as int8: quantized for export, with the trained scales and weights,
+            wrapped, in evaluation mode. None for a float model.
+        dense_model: builds the dense model with untrained weights, wrapped, in evaluation mode.
+        input_shape: ``(C, H, W)``.
+        device: ``cpu`` or ``gpu``.
+        samples: inputs to verify with.
+        evaluation: builds the evaluation data loader; returns None where there is no data.
+        gives_features: whether the output is an embedding, which has no largest class.
+        plan: how the model was pruned.
+        quant: how it was quantized.
+        top1_dense: top-1 of the dense model, a share, where known.
+        metric: of the trained model, a share, where known.
+        sidecar: returns the content of ``inference.slim.json`` for the figures that verifying found.
+        settings: ``Slim.quant`` of this run: how much to verify, and when to warn.
+        report: ``Slim.report``.
+        inference_yml: text of ``inference.yml``.
+        labels: file of class names.
+    """
+
+    folder: Path
+    model: paddle.nn.Layer
+    int8_model: Optional[Callable[[], paddle.nn.Layer]]
+    dense_model: Callable[[], paddle.nn.Layer]
+    input_shape: tuple[int, ...]
+    device: str
+    samples: Samples
+    evaluation: Callable[[], Optional[DataLoader]]
+    gives_features: bool
+    plan: Optional[Plan]
+    quant: Optional[QuantRecord]
+    top1_dense: Optional[float]
+    metric: Optional[float]
+    sidecar: Callable[[Mapping[str, Any]], dict[str, Any]]
+    settings: Optional[QuantConfig]
+    report: Optional[ReportConfig]
+    inference_yml: str
+    labels: Optional[Path]
+
+    def of_dense_model(self, folder: Path) -> ExportJob:
+        """Return the same job for the untrained dense model, which the compressed one is compared with."""
+        return replace(
+            self, folder=folder, model=self.dense_model(), int8_model=None, plan=None, quant=None, settings=None
+        )
