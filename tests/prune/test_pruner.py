@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ppcls_slim.common.errors import SlimError
+from ppcls_slim.common.registry import Registry
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.compat.paddleslim import legacy_ir, load_paddleslim
 from ppcls_slim.config.section import PruneConfig
@@ -212,14 +213,14 @@ def test_a_criterion_can_come_from_another_package(monkeypatch):
         def load(self):
             return last
 
-    monkeypatch.setattr(importance, "_entry_points", lambda: {"last_first": Point()})
+    monkeypatch.setattr(Registry, "entry_points", lambda self: {"last_first": Point()})
     plan = make_plan(two_convolutions(), PruneConfig(name="last_first", pruned_ratio=0.5, align=1), [3, 10, 10])
     assert [d.kept for d in plan.decisions] == [(0, 1, 2, 3), (0, 1, 2)]
 
 
 def test_the_group_of_entry_points_can_be_listed_on_this_python():
     assert isinstance(importlib.metadata.entry_points(), object)
-    assert importance._entry_points() == {} or all(isinstance(name, str) for name in importance._entry_points())
+    assert all(isinstance(name, str) for name in importance.CRITERIA.entry_points())
 
 
 def test_sizes_that_the_code_keeps_in_attributes_follow():

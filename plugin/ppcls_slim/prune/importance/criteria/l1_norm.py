@@ -1,4 +1,4 @@
-"""L1 norm of a filter (Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017)."""
+"""L1 norm of the filters (Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Optional
 
 import numpy as np
 
-from . import Criterion, register
+from ..criterion import Criterion
 
 
 def l1_norm(weight: np.ndarray, rows: Optional[np.ndarray] = None) -> np.ndarray:
-    """Mean of the absolute values of each filter, as ``L1NormFilterPruner.cal_mask`` computes it.
+    """Return the mean absolute value of each filter, as PaddleSlim's ``L1NormFilterPruner.cal_mask``.
 
     Args:
         weight: ``[out_c, in_c, k_h, k_w]``.
-        rows: filters to score; None for all.
+        rows: the filters to score; None for all.
 
     Returns:
         Scores ``[rows]`` in the data type of the weight.
@@ -23,4 +23,4 @@ def l1_norm(weight: np.ndarray, rows: Optional[np.ndarray] = None) -> np.ndarray
     return np.mean(np.abs(chosen), axis=tuple(range(1, weight.ndim)))
 
 
-register(Criterion("l1_norm", l1_norm))
+CRITERION = Criterion("l1_norm", l1_norm)

@@ -1,4 +1,4 @@
-"""L2 norm of a filter (as used by He et al., Soft Filter Pruning, IJCAI 2018)."""
+"""L2 norm of the filters (the criterion of He et al., Soft Filter Pruning, IJCAI 2018)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Optional
 
 import numpy as np
 
-from . import Criterion, register
+from ..criterion import Criterion
 
 
 def l2_norm(weight: np.ndarray, rows: Optional[np.ndarray] = None) -> np.ndarray:
-    """Euclidean norm of each filter, as ``L2NormFilterPruner.cal_mask`` computes it.
+    """Return the Euclidean norm of each filter, as PaddleSlim's ``L2NormFilterPruner.cal_mask``.
 
     Args:
         weight: ``[out_c, in_c, k_h, k_w]``.
-        rows: filters to score; None for all.
+        rows: the filters to score; None for all.
 
     Returns:
         Scores ``[rows]`` in the data type of the weight.
@@ -23,4 +23,4 @@ def l2_norm(weight: np.ndarray, rows: Optional[np.ndarray] = None) -> np.ndarray
     return np.sqrt(np.sum(np.square(chosen), axis=tuple(range(1, weight.ndim))))
 
 
-register(Criterion("l2_norm", l2_norm))
+CRITERION = Criterion("l2_norm", l2_norm)
