@@ -17,14 +17,14 @@ import numpy as np
 from ppcls_slim import checkpoint as checkpoints
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddle import paddle
+from ppcls_slim.config.prune import PruneConfig
 from ppcls_slim.config.quant import QuantConfig
-from ppcls_slim.config.section import PruneConfig
 from ppcls_slim.prune.schedules.mask_state import CONVOLUTIONS, MaskState
 from ppcls_slim.quant.calibrate import MinMaxObserver
 from ppcls_slim.quant.methods import qat
-from ppcls_slim.quant.methods.dorefa import dorefa_weight
 from ppcls_slim.quant.record import QuantRecord
 from ppcls_slim.zoo.cifar_resnet import DEPTHS, CifarResNet, rectifiers
+from ppcls_slim.zoo.dorefa import dorefa_weight
 
 ALPHAS = "alphas"  # PACT's clipping values, one vector in the order of the forward pass
 IMAGE = (3, 32, 32)

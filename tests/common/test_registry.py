@@ -69,7 +69,9 @@ def test_entry_points_come_after_the_modules_and_cannot_replace_them(registry, m
     assert registry.names() == ["broken", "mint", "plain", "wrong", "lemon", "odd"]
     assert registry.get("lemon", str) == "other lemon"
     assert registry.get("mint", str) == "mint"
-    with pytest.raises(SlimError, match=r"entry point some_package.flavours:odd \(other:odd\) is not a ppcls_slim str"):
+    with pytest.raises(
+        SlimError, match=r"entry point some_package.flavours:odd \(other:odd\) is not a ppcls_slim str"
+    ):
         registry.get("odd", str)
 
 

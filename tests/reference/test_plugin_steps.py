@@ -12,7 +12,7 @@ from benchmarks.accuracy.import_weights import to_paddle
 from test_paddle_steps import LOSSES, RECIPE, _batches, _weights
 
 from ppcls_slim.compat.paddle import paddle
-from ppcls_slim.config.section import PruneConfig
+from ppcls_slim.config.prune import PruneConfig
 from ppcls_slim.prune.schedules.schedule import make_schedule
 from ppcls_slim.reference import pact
 from ppcls_slim.zoo.cifar_resnet import CifarResNet, rectifiers
@@ -65,7 +65,7 @@ def test_the_plugin_gives_the_losses_of_the_pytorch_script(method: str, toleranc
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_dorefa_is_the_references(bits: int) -> None:
-    from ppcls_slim.quant.methods.dorefa import dorefa_weight
+    from ppcls_slim.zoo.dorefa import dorefa_weight
 
     weight = np.random.default_rng(0).normal(size=(8, 4, 3, 3))
     upstream = np.random.default_rng(1).normal(size=weight.shape)

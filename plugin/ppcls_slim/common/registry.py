@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
+import sys
 from pathlib import Path
 from typing import TypeVar
 
@@ -85,9 +86,10 @@ class Registry:
 
     def entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         """Return the installed entry points of the group, by name."""
-        points = importlib.metadata.entry_points()
-        # Python 3.9 returns a dictionary of lists here, 3.10 and later an object with select().
-        found = points.select(group=self.group) if hasattr(points, "select") else points.get(self.group, [])
+        if sys.version_info >= (3, 10):
+            found = importlib.metadata.entry_points(group=self.group)
+        else:
+            found = importlib.metadata.entry_points().get(self.group, [])
         return {point.name: point for point in found}
 
     def _modules(self) -> list[str]:

@@ -1,1 +1,17 @@
-"""What a user may write under ``Slim:``."""
+"""What a user may write under ``Slim:``. Validation needs neither Paddle nor PaddleClas."""
+
+from .prune import PruneConfig, ScheduleConfig
+from .quant import PactConfig, QuantConfig
+from .report import ReportConfig
+from .section import SlimConfig, json_schema, read_section
+
+__all__ = [
+    "PactConfig",
+    "PruneConfig",
+    "QuantConfig",
+    "ReportConfig",
+    "ScheduleConfig",
+    "SlimConfig",
+    "json_schema",
+    "read_section",
+]

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Optional, Union
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ..common.registry import Registry
+from .base import Section
+
+QUANTIZERS = Registry("ppcls_slim.quant.methods", "ppcls_slim.quantizers", "quantization method", "QUANTIZER")
 LAYER_TYPES = ("Conv2D", "Linear", "Conv2DTranspose")
 WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
 ACTIVATION_TYPES = ("moving_average_abs_max",)
-# In PaddleSlim's table, and refused by the assertions of paddle.quantization (2.6.2 and 3.3.1).
+# In PaddleSlim's documentation, but refused by the assertions of paddle.quantization (2.6.2 and 3.3.1).
 NOT_RUN = ("range_abs_max", "moving_average_abs_max", "abs_max")
 BACKEND_BITS = 8
 
 
-class PactConfig(BaseModel):
+class PactConfig(Section):
     """``Slim.quant.pact``: how activations are clipped."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     form: Literal["two_sided", "one_sided"] = Field(
         "two_sided",
@@ -40,17 +42,17 @@ class PactConfig(BaseModel):
     @classmethod
     def _positive(cls, value: Union[str, float]) -> Union[str, float]:
         if isinstance(value, float) and not 0 < value < float("inf"):
-            raise ValueError(f"{value} is no clipping level; give a positive number, or auto")
+            raise ValueError(f"{value} is not a clipping level; give a positive number, or auto")
         return value
 
 
-class QuantConfig(BaseModel):
+class QuantConfig(Section):
     """``Slim.quant``: PaddleSlim's dygraph ``QAT`` and its options."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Literal["pact", "qat"] = Field(
-        "pact", description="pact: QAT with PACT on the activations. qat: without a preprocess unless one is set."
+    name: str = Field(
+        "pact",
+        description="pact: QAT with PACT on the activations. qat: without a preprocess unless one is set.",
+        json_schema_extra=lambda schema: _list_names(schema),
     )
     weight_preprocess_type: Optional[Literal["PACT"]] = Field(None, description="PACT clips the weights too.")
     activation_preprocess_type: Optional[Literal["PACT"]] = Field(
@@ -116,6 +118,13 @@ class QuantConfig(BaseModel):
             value.setdefault("activation_preprocess_type", "PACT")
         return value
 
+    @field_validator("name")
+    @classmethod
+    def _known_method(cls, value: str) -> str:
+        if value not in QUANTIZERS:
+            raise ValueError(QUANTIZERS.unknown(value))
+        return value
+
     @field_validator("weight_quantize_type")
     @classmethod
     def _weights(cls, value: str) -> str:
@@ -132,7 +141,7 @@ class QuantConfig(BaseModel):
         for one in value:
             if one not in LAYER_TYPES:
                 raise ValueError(
-                    f"'{one}' is no layer type that can be quantized; there are {', '.join(LAYER_TYPES)}"
+                    f"'{one}' is not a layer type that can be quantized; there are {', '.join(LAYER_TYPES)}"
                 )
         return value
 
@@ -140,7 +149,7 @@ class QuantConfig(BaseModel):
     @classmethod
     def _path(cls, value: Optional[str]) -> Optional[str]:
         if value is not None and "." not in value.strip("."):
-            raise ValueError(f"'{value}' is no import path; write it as package.module.Class")
+            raise ValueError(f"'{value}' is not an import path; write it as package.module.Class")
         return value
 
     @model_validator(mode="after")
@@ -166,12 +175,19 @@ class QuantConfig(BaseModel):
 
     @property
     def one_sided(self) -> bool:
-        """Whether that is the paper's form."""
+        """Whether activations are clipped as in the PACT paper, to [0, alpha]."""
         return self.uses_pact and self.pact.form == "one_sided"
 
     @property
+    def method(self) -> str:
+        """Name of the quantizer: PACT may be switched on and off beside ``name``, as in PaddleSlim."""
+        if self.uses_pact:
+            return "pact"
+        return "qat" if self.name == "pact" else self.name
+
+    @property
     def int8_refused(self) -> Optional[str]:
-        """Why what is trained this way cannot be exported to int8, or None."""
+        """Why a model that is trained with these settings cannot be exported to int8, or None."""
         for key in ("weight_bits", "activation_bits"):
             if getattr(self, key) != BACKEND_BITS:
                 return f"Slim.quant.{key} is {getattr(self, key)}, and oneDNN and TensorRT run 8 bits only"
@@ -184,5 +200,11 @@ class QuantConfig(BaseModel):
 def _of(value: str, known: tuple[str, ...]) -> str:
     if value in known:
         return value
-    reason = "is in PaddleSlim's table, but Paddle's QAT does not run it here" if value in NOT_RUN else "is no type"
+    documented = "is in PaddleSlim's documentation, but Paddle's QAT does not run it"
+    reason = documented if value in NOT_RUN else "is not a type of scale"
     raise ValueError(f"'{value}' {reason}; use {' or '.join(known)}")
+
+
+def _list_names(schema: dict[str, Any]) -> None:
+    """Write the methods that are there into the JSON Schema."""
+    schema["enum"] = QUANTIZERS.names()

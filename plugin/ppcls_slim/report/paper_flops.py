@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from ..config.section import PruneConfig
+from ..config.prune import PruneConfig
 from ..prune.plan import Plan
 
 _STEM = 16 * 3 * 9 * 32 * 32

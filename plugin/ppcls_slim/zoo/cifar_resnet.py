@@ -17,8 +17,8 @@ from typing import Optional
 import numpy as np
 
 from ..compat.paddle import paddle
-from ..quant.methods.dorefa import DorefaConv2D
 from ..quant.methods.pact import PactQuantizer
+from .dorefa import DorefaConv2D
 
 nn, functional = paddle.nn, paddle.nn.functional
 WIDTHS = (16, 32, 64)

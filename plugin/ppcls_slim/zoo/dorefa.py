@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...compat.paddle import paddle
+from ..compat.paddle import paddle
 
 
 def dorefa_weight(weight: paddle.Tensor, bits: int) -> paddle.Tensor:

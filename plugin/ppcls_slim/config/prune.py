@@ -1,0 +1,154 @@
+"""``Slim.prune``: which filters are pruned, how many of them, and when."""
+
+from __future__ import annotations
+
+from typing import Literal, Optional, Union
+
+from pydantic import Field, field_validator, model_validator
+
+from ..common.registry import Registry
+from .base import Section
+
+CRITERIA = Registry("ppcls_slim.prune.importance.criteria", "ppcls_slim.criteria", "pruning method", "CRITERION")
+
+
+class ScheduleConfig(Section):
+    """``Slim.prune.schedule``: prune while training, as the papers do, instead of once before it."""
+
+    name: Literal["soft", "masked"] = Field(
+        description=(
+            "soft: filters are chosen and zeroed after every epoch and may grow back in between. masked: also before "
+            "training, and the gradients of the chosen filters are masked until the next choice."
+        )
+    )
+    layers: Literal["groups", "convolutions"] = Field(
+        "groups",
+        description=(
+            "groups: channels that can be removed, silenced with their normalization. convolutions: the filters of "
+            "every convolution by itself and nothing else, as the FPGM authors' program."
+        ),
+    )
+
+
+class PruneConfig(Section):
+    """``Slim.prune``: PaddleSlim's ``FPGMFilterPruner`` (``L1Norm...``, ``L2Norm...``) and its methods."""
+
+    name: str = Field("fpgm", description="How filters are scored: fpgm, l1_norm, l2_norm, or a plugin's.")
+    pruned_ratio: Optional[float] = Field(
+        None,
+        ge=0.0,
+        lt=1.0,
+        description="Share of the filters removed from every convolution (prune_vars).",
+    )
+    ratios: dict[str, float] = Field(
+        default_factory=dict,
+        description=(
+            "Layer name or pattern (blocks.*.conv1) -> ratio, instead of pruned_ratio. "
+            "An exact name wins, then the first pattern that matches."
+        ),
+    )
+    skip: list[str] = Field(
+        default_factory=list,
+        description="Layer names or patterns whose filters are all kept (skip_vars).",
+    )
+    norm_ratio: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description=(
+            "FPGM-mix: this share of the filters is chosen by its norm, and the rest of the ratio by distance among "
+            "the others. The paper's FPGM-mix 40 % is pruned_ratio 0.4 with norm_ratio 0.1."
+        ),
+    )
+    schedule: Optional[ScheduleConfig] = Field(
+        None, description="Zero filters while the dense model trains, and remove them at the end."
+    )
+    pruned_flops: Optional[float] = Field(
+        None,
+        gt=0.0,
+        lt=1.0,
+        description=(
+            "Share of the FLOPs to remove (sensitive_prune): by sensitivity_file where given, "
+            "with one ratio for all layers otherwise."
+        ),
+    )
+    sensitivity_file: Optional[str] = Field(
+        None,
+        description=(
+            "Loss of accuracy per layer and ratio (sen_file), JSON or a pickle of PaddleSlim's. "
+            "Computed on the evaluation data and written there if the file does not exist."
+        ),
+    )
+    align: Union[Literal["auto"], int] = Field(
+        "auto",
+        description="Round the channels kept to a multiple of this; auto: 8 on a GPU, 1 (as PaddleSlim) on a CPU.",
+    )
+    skip_leaves: bool = Field(
+        True, description="Keep all filters of convolutions whose output is an output of the model."
+    )
+    input_shape: Optional[list[int]] = Field(
+        None, description="[C, H, W] of the input that the model is analysed with; Global.image_shape if absent."
+    )
+    input_dtype: str = Field("float32", description="Data type of that input.")
+
+    @field_validator("name")
+    @classmethod
+    def _known_criterion(cls, value: str) -> str:
+        name = value.lower()
+        if name not in CRITERIA:
+            raise ValueError(CRITERIA.unknown(name))
+        return name
+
+    @field_validator("ratios")
+    @classmethod
+    def _ratios_in_range(cls, value: dict[str, float]) -> dict[str, float]:
+        for layer, ratio in value.items():
+            if not 0.0 <= ratio < 1.0:
+                raise ValueError(f"the ratio of '{layer}' is {ratio}; it has to be at least 0 and below 1")
+        return value
+
+    @field_validator("align")
+    @classmethod
+    def _positive(cls, value: Union[str, int]) -> Union[str, int]:
+        if isinstance(value, int) and value < 1:
+            raise ValueError(f"{value} is not a multiple to round to; give 1 or more, or auto")
+        return value
+
+    @field_validator("input_shape")
+    @classmethod
+    def _chw(cls, value: Optional[list[int]]) -> Optional[list[int]]:
+        if value is not None and (len(value) != 3 or min(value) < 1):
+            raise ValueError(f"{value} is not [C, H, W]")
+        return value
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> PruneConfig:
+        asked = self.pruned_ratio is not None or bool(self.ratios)
+        if not asked and self.pruned_flops is None:
+            raise ValueError("how much is to be pruned? Set pruned_ratio, ratios or pruned_flops")
+        if asked and self.pruned_flops is not None:
+            raise ValueError(
+                "pruned_flops chooses the ratios itself: remove pruned_ratio and ratios, or pruned_flops"
+            )
+        if self.sensitivity_file is not None and self.pruned_flops is None:
+            raise ValueError("sensitivity_file needs pruned_flops, the share of the FLOPs to remove")
+        if asked and not self.pruned_ratio and not any(self.ratios.values()):
+            raise ValueError("every ratio is 0: nothing would be pruned. Raise one, or remove the section")
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_and_mix_fit(self) -> PruneConfig:
+        if self.norm_ratio and self.name != "fpgm":
+            raise ValueError(f"norm_ratio is part of FPGM-mix: set name to fpgm, or remove it beside {self.name}")
+        ratios = [ratio for ratio in (self.pruned_ratio, *self.ratios.values()) if ratio]
+        if self.norm_ratio and (not ratios or self.norm_ratio > min(ratios)):
+            raise ValueError(
+                f"norm_ratio {self.norm_ratio:g} is part of the ratio, and cannot be more than it: lower norm_ratio, "
+                "or raise pruned_ratio and every one of ratios"
+            )
+        if self.schedule is not None and self.schedule.layers == "convolutions":
+            if self.pruned_flops is not None:
+                raise ValueError("schedule.layers: convolutions needs pruned_ratio or ratios instead of pruned_flops")
+            if self.align not in ("auto", 1):
+                raise ValueError(f"schedule.layers: convolutions counts as the paper does: remove align {self.align}")
+        return self

@@ -1,0 +1,16 @@
+"""``Slim.report``: what is measured when training ends."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .base import Section
+
+
+class ReportConfig(Section):
+    """``Slim.report``: dense against compressed, as a table, when training ends."""
+
+    batch_sizes: list[int] = Field(
+        default_factory=lambda: [1], min_length=1, description="Batch sizes that latency is measured with."
+    )
+    latency_runs: int = Field(50, ge=1, description="Timed runs of either exported model, one thread.")
