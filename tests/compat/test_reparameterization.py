@@ -63,7 +63,7 @@ def images():
 
 def network(name, images):
     """With running statistics that say something."""
-    from ppcls_slim.compat.paddleclas.patches import load_engine
+    from ppcls_slim.compat.paddleclas.engine import load_engine
 
     load_engine()
     import ppcls.arch

@@ -53,6 +53,22 @@ def running_stats(norm: paddle.nn.Layer) -> tuple[paddle.Tensor, paddle.Tensor]:
     return norm._mean, norm._variance
 
 
+def batch_norms(model: paddle.nn.Layer) -> list[paddle.nn.Layer]:
+    """Return the batch normalizations of a model, of any dimension."""
+    kinds = (paddle.nn.layer.norm._BatchNormBase, paddle.nn.BatchNorm)
+    return [layer for layer in model.sublayers() if isinstance(layer, kinds)]
+
+
+def momentum(norm: paddle.nn.Layer) -> float:
+    """Return the share of the old running statistics that a step in training mode keeps."""
+    return float(norm._momentum)
+
+
+def set_momentum(norm: paddle.nn.Layer, value: float) -> None:
+    """Set the share of the old running statistics that a step in training mode keeps."""
+    norm._momentum = value
+
+
 def epsilon(norm: paddle.nn.Layer) -> float:
     """Return what a batch normalization adds to the variance."""
     return float(norm._epsilon)

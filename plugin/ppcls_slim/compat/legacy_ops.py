@@ -15,7 +15,7 @@ from typing import Any, Optional, Union
 
 from ..common.errors import SlimError
 from .paddle import paddle
-from .paddleclas.patches import replaced
+from .patching import replaced
 
 Axis = Union[None, int, Sequence[int]]
 

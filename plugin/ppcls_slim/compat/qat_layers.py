@@ -18,8 +18,8 @@ import numpy as np
 from .legacy_ops import traced_into_legacy_ir
 from .onednn.runtime import norms_written_out, paddings_in_pad3d
 from .paddle import paddle
-from .paddleclas.patches import replaced
 from .paddleslim import legacy_ir, load_paddleslim
+from .patching import replaced
 
 CONVOLVED = ("conv2d", "depthwise_conv2d", "batch_norm")
 RELU_OPS = ("relu", "relu6")
@@ -353,7 +353,7 @@ def has_moving_average(quantizer: Any) -> bool:
 
 
 def moving_average_tensors(quantizer: Any) -> list[paddle.Tensor]:
-    """Return the tensors ``[1]`` of a moving average: scale, accumulated sum and accumulated weight of the batches."""
+    """Return the tensors ``[1]`` of a moving average: scale, and sums over the batches of values and of weights."""
     return [quantizer._scale, quantizer._accum, quantizer._state]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..paddle import paddle
-from ..paddleclas.patches import replaced
+from ..patching import replaced
 
 _NORMS = (paddle.nn.layer.norm._BatchNormBase, paddle.nn.BatchNorm)
 

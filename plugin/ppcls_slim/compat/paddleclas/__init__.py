@@ -1,1 +1,4 @@
-"""PaddleClas: where it is, and what its releases need."""
+"""PaddleClas: where it is (``find``), and its engine, configuration and registries with what its releases need.
+
+``faults/`` has one file per fault of a release.
+"""

@@ -1,4 +1,5 @@
 """What ``ppcls_slim`` uses of PaddleClas's objects, whose classes carry no annotations."""
+# ruff: noqa: D102  (the methods are documented by PaddleClas and Paddle)
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each mend against the release that needs it."""
+"""Each patch against the release that needs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from conftest import ROOT
 from ppcls_slim.compat.paddle import paddle
-from ppcls_slim.compat.paddleclas import patches as ppcls_mends
+from ppcls_slim.compat.paddleclas.config import copy_config
+from ppcls_slim.compat.paddleclas.engine import load_engine
 from ppcls_slim.compat.paddleclas.find import ppcls_version
 
 pytestmark = pytest.mark.paddle26
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.paddle26
 
 @pytest.fixture(scope="module", autouse=True)
 def engine():
-    module = ppcls_mends.load_engine()
+    module = load_engine()
     module.init_logger()  # parts of PaddleClas log, and fail without
     return module
 
@@ -98,6 +99,6 @@ def test_configurations_keep_their_class_when_copied():
     from ppcls.utils.config import AttrDict
 
     config = AttrDict({"Global": AttrDict({"epochs": 3}), "list": [AttrDict({"a": 1})]})
-    copied = ppcls_mends.copy_config(config)
+    copied = copy_config(config)
     copied.Global["epochs"] = 4
     assert (config.Global.epochs, copied.Global.epochs, copied["list"][0].a) == (3, 4, 1)

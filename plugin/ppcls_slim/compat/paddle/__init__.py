@@ -1,0 +1,62 @@
+"""Paddle 2.6.2 and Paddle 3.3.x behind one import: ``from ..compat.paddle import paddle``.
+
+The import order matters, so every module of the plugin that needs Paddle gets it from here. ``faults/`` has one file
+per fault of a release.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+from ...common.errors import SlimError
+from .faults import scipy_first
+
+PADDLE_PACKAGES = ("paddlepaddle", "paddlepaddle-gpu")
+
+
+def installed_paddle() -> str:
+    """Return the version of the installed Paddle wheel without importing it, or an empty string."""
+    for package in PADDLE_PACKAGES:
+        try:
+            return importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ""
+
+
+if installed_paddle().startswith("2."):
+    scipy_first.patch()
+
+try:
+    import paddle
+except ImportError as error:
+    raise SlimError(
+        f"Paddle cannot be imported ({error}): install it with pip install 'ppcls_slim[cpu]' or 'ppcls_slim[gpu]'"
+    ) from error
+
+from .faults import default_device_id, fold_open_batch  # noqa: E402  (Paddle first)
+
+default_device_id.patch()
+fold_open_batch.patch()
+
+
+def gpu_available() -> bool:
+    """Whether this Paddle was built for CUDA and sees at least one device."""
+    return bool(paddle.device.is_compiled_with_cuda()) and paddle.device.cuda.device_count() > 0
+
+
+def is_pir() -> bool:
+    """Whether ``paddle.jit.save`` writes PIR programs (``.json``) instead of legacy IR (``.pdmodel``)."""
+    flag = "FLAGS_enable_pir_api"
+    try:
+        return bool(paddle.get_flags(flag)[flag])
+    except ValueError:  # Paddle 2.5 and older do not know the flag
+        return False
+
+
+def reads_pir() -> bool:
+    """Whether Paddle Inference reads PIR programs (``.json``), which Paddle 3 writes."""
+    return not paddle.__version__.startswith("2.")
+
+
+__all__ = ["gpu_available", "installed_paddle", "is_pir", "paddle", "reads_pir"]
