@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from ppcls_slim.common.errors import SlimError
-from ppcls_slim.compat.legacy_ops import _WRITERS, traced_into_legacy_ir
+from ppcls_slim.compat.legacy_op_writers import WRITERS
+from ppcls_slim.compat.legacy_ops import traced_into_legacy_ir
+from ppcls_slim.compat.legacy_program import legacy_ir
 from ppcls_slim.compat.paddle import paddle
-from ppcls_slim.compat.paddleslim import legacy_ir
 
 pytestmark = pytest.mark.skipif(paddle.__version__.startswith("2."), reason="Paddle 2.6 writes all of them itself")
 
 functional = paddle.nn.functional
-positive = [name for name in ("acosh", "log", "log10", "log1p", "log2", "rsqrt", "sqrt") if name in _WRITERS]
+positive = [name for name in ("acosh", "log", "log10", "log1p", "log2", "rsqrt", "sqrt") if name in WRITERS]
 CALLS = {
     **{name: (lambda x, name=name: getattr(paddle, name)(x + 3)) for name in positive},
     **{name: (lambda x, name=name: getattr(paddle, name)(x / 4)) for name in ("acos", "asin", "atanh")},
@@ -65,7 +66,7 @@ def saved(function, path):
 
 
 def test_every_function_that_is_written_is_tested():
-    assert set(CALLS) == set(_WRITERS)
+    assert set(CALLS) == set(WRITERS)
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))

@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from ppcls_slim.compat import qat_layers
-from ppcls_slim.compat.onednn import runtime as onednn
+from ppcls_slim.compat.legacy_program import program_of
+from ppcls_slim.compat.onednn.pad_axes import pad_as_pad3d
 from ppcls_slim.compat.paddle import paddle
-from ppcls_slim.deploy import runtime
+from ppcls_slim.deploy import paddle_inference as runtime
 
 pytestmark = pytest.mark.paddle26
 
@@ -85,7 +85,7 @@ def operators(folder):
     program, _ = runtime.files_of(folder)
     if program.suffix == ".json":
         return set(re.findall(r'"1\.(\w+)"', program.read_text(encoding="utf-8")))
-    with qat_layers.program_of(folder / runtime.NAME) as (_, old, _, _):
+    with program_of(folder / runtime.NAME) as (_, old, _, _):
         return {op.type for op in old.global_block().ops}
 
 
@@ -105,7 +105,7 @@ def test_paddings_of_three_axes_are_written_as_pad3d(shape, pad, written, monkey
     upstream, calls = functional.pad, []
     monkeypatch.setattr(functional, "pad", lambda *args, **options: calls.append(args) or upstream(*args, **options))
     x = paddle.arange(np.prod(shape)).reshape(shape)
-    with onednn.paddings_in_pad3d():
+    with pad_as_pad3d():
         found = functional.pad(x, pad, value=7)
     np.testing.assert_array_equal(found.numpy(), upstream(x, pad, value=7).numpy())
     ((given, sizes, *_),) = calls
@@ -115,6 +115,6 @@ def test_paddings_of_three_axes_are_written_as_pad3d(shape, pad, written, monkey
 @pytest.mark.skipif(paddle.__version__.startswith("2."), reason="Paddle 3 takes fewer paddings than axes")
 def test_fewer_paddings_begin_with_the_last_axis():
     x = paddle.arange(24).reshape([1, 2, 3, 4])
-    with onednn.paddings_in_pad3d():
+    with pad_as_pad3d():
         found = paddle.nn.functional.pad(x, [1, 2, 0, 3, 1, 1], value=7)
     np.testing.assert_array_equal(found.numpy(), paddle.nn.functional.pad(x, [1, 2, 0, 3, 1, 1], value=7).numpy())

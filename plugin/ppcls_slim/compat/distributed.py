@@ -19,3 +19,8 @@ def broadcast_from_rank0(make: Callable[[], T]) -> T:
     box = [make() if distributed.get_rank() == 0 else None]
     distributed.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def is_rank0() -> bool:
+    """Whether this is the first process, the one that writes files."""
+    return bool(paddle.distributed.get_rank() == 0)

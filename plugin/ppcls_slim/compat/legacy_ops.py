@@ -1,31 +1,32 @@
-"""Functions that Paddle 3.3 can no longer trace into old programs, which the export to int8 still needs.
+"""Functions that Paddle 3.3 can no longer trace into legacy IR, which the export to int8 still needs.
 
 Paddle 3.3.x moved 57 functions (``paddle.multiply``, ``matmul``, ``sum``, ``functional.sigmoid``, ...) to C++ and
-dropped the half of them that wrote the old program format. Under ``OldIrGuard`` they stop with ``multiply():
-argument (position 1) must be Value, but got Variable``: no squeeze-and-excitation block and no attention can be
-exported to int8. Here the operators are appended as Paddle 2.6.2 did. May go with PaddleSlim, whose QAT is
-exported through old programs only.
+dropped the half of them that wrote legacy IR. Here the operators are appended as Paddle 2.6.2 did.
+
+Symptom: under ``OldIrGuard`` they stop with ``multiply(): argument (position 1) must be Value, but got Variable``: no
+squeeze-and-excitation block and no attention can be exported to int8.
+Versions: Paddle 3.3.1.
+Delete when: int8 models are exported as PIR; PaddleSlim's QAT is exported through legacy IR only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from ..common.errors import SlimError
+from .legacy_op_writers import WRITERS
 from .paddle import paddle
 from .patching import replaced
-
-Axis = Union[None, int, Sequence[int]]
 
 
 @contextmanager
 def traced_into_legacy_ir() -> Iterator[None]:
-    """Let the functions write old programs for the length of a ``with`` block; nothing on Paddle 2.6.
+    """Let the functions write legacy IR for the length of a ``with`` block; nothing changes on Paddle 2.6.
 
     Raises:
-        SlimError: the traced code calls one of the 57 that no table below has.
+        SlimError: the traced code calls one of the 57 that :mod:`.legacy_op_writers` lacks.
     """
     module = getattr(paddle.base.dygraph, "generated_tensor_methods_patch", None)
     if module is None:
@@ -46,7 +47,7 @@ def traced_into_legacy_ir() -> Iterator[None]:
 
 
 class _Operators:
-    """Stands where the moved functions look for ``_C_ops``: variables of old programs go to the tables below."""
+    """Stands where the moved functions look for ``_C_ops``: variables of legacy IR go to ``WRITERS``."""
 
     def __init__(self, ours: Any):
         self._ours = ours
@@ -58,10 +59,10 @@ class _Operators:
         def call(*args: Any, **kwargs: Any) -> Any:
             if not any(isinstance(one, paddle.static.Variable) for one in (*args, *kwargs.values())):
                 return compiled(*args, **kwargs)
-            if name not in _WRITERS:
+            if name not in WRITERS:
                 self.missing = f"paddle.{name}"
                 raise TypeError(self.missing)
-            return _WRITERS[name](*args, **kwargs)
+            return WRITERS[name](*args, **kwargs)
 
         return call
 
@@ -75,107 +76,10 @@ class _Operators:
         return call
 
 
-def _append(kind: str, inputs: dict[str, Any], attributes: Optional[dict[str, Any]] = None, dtype: Any = None) -> Any:
-    """Append one operator to the program that is being traced; return its output."""
-    from paddle.base.layer_helper import LayerHelper
+def round_positive(x: paddle.Tensor) -> paddle.Tensor:
+    """Round values that are not negative, halves up, wherever it is called.
 
-    helper = LayerHelper(kind)
-    output = helper.create_variable_for_type_inference(dtype or inputs["X"].dtype)
-    helper.append_op(type=kind, inputs=inputs, outputs={"Out": output}, attrs=attributes or {})
-    return output
-
-
-def _unary(kind: str) -> Callable[..., Any]:
-    return lambda x, name=None: _append(kind, {"X": x})
-
-
-def _binary(kind: str) -> Callable[..., Any]:
-    return lambda x, y, name=None: _append(kind, {"X": x, "Y": y}, {"axis": -1})
-
-
-def _compared(kind: str) -> Callable[..., Any]:
-    return lambda x, y, name=None: _append(kind, {"X": x, "Y": y}, dtype="bool")
-
-
-def _axes(x: Any, axis: Axis) -> dict[str, Any]:
-    axes = [axis] if isinstance(axis, int) else list(axis or [])
-    everything = not axes or len(axes) == len(x.shape)
-    return {"dim": axes or [0], "reduce_all": everything}
-
-
-def _reduced(kind: str) -> Callable[..., Any]:
-    def write(x: Any, axis: Axis = None, keepdim: bool = False, name: Any = None) -> Any:
-        return _append(kind, {"X": x}, {**_axes(x, axis), "keep_dim": keepdim})
-
-    return write
-
-
-def _sum(x: Any, axis: Axis = None, dtype: Any = None, keepdim: bool = False, name: Any = None) -> Any:
-    total = _append("reduce_sum", {"X": x}, {**_axes(x, axis), "keep_dim": keepdim})
-    return total if dtype is None else total.astype(dtype)
-
-
-def _logsumexp(x: Any, axis: Axis = None, keepdim: bool = False, name: Any = None) -> Any:
-    options = _axes(x, axis)
-    return _append("logsumexp", {"X": x}, {"axis": options.pop("dim"), "keepdim": keepdim, **options})
-
-
-def _matmul(x: Any, y: Any, transpose_x: bool = False, transpose_y: bool = False, name: Any = None) -> Any:
-    return _append("matmul_v2", {"X": x, "Y": y}, {"trans_x": transpose_x, "trans_y": transpose_y})
-
-
-def _expand_as(x: Any, y: Any, name: Any = None) -> Any:
-    return _append("expand_as_v2", {"X": x, "Y": y}, {"target_shape": list(y.shape)})
-
-
-def _roll(x: Any, shifts: Any, axis: Axis = None, name: Any = None) -> Any:
-    numbers = [[value] if isinstance(value, int) else list(value or []) for value in (shifts, axis)]
-    return _append("roll", {"X": x}, {"shifts": numbers[0], "axis": numbers[1]})
-
-
-def _gelu(x: Any, approximate: Any = False, name: Any = None) -> Any:
-    return _append("gelu", {"X": x}, {"approximate": approximate in (True, "tanh")})
-
-
-def _softplus(x: Any, beta: float = 1, threshold: float = 20, name: Any = None) -> Any:
-    return _append("softplus", {"X": x}, {"beta": float(beta), "threshold": float(threshold)})
-
-
-# Operators of the same name with one input and one output.
-_TRIGONOMETRIC = ("acos", "acosh", "asin", "atanh", "cos", "cosh", "sin", "sinh", "tanh")
-_ELEMENTWISE = (
-    "abs",
-    "ceil",
-    "exp",
-    "expm1",
-    "floor",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "round",
-    "rsqrt",
-    "sigmoid",
-    "sign",
-    "sqrt",
-)
-
-_WRITERS: dict[str, Callable[..., Any]] = {
-    **{name: _unary(name) for name in (*_TRIGONOMETRIC, *_ELEMENTWISE)},
-    "multiply": _binary("elementwise_mul"),
-    "maximum": _binary("elementwise_max"),
-    "minimum": _binary("elementwise_min"),
-    "bmm": lambda x, y, name=None: _append("bmm", {"X": x, "Y": y}),
-    "greater_than": _compared("greater_than"),
-    "logical_and": _compared("logical_and"),
-    "logical_or": _compared("logical_or"),
-    "amax": _reduced("reduce_amax"),
-    "amin": _reduced("reduce_amin"),
-    "sum": _sum,
-    "logsumexp": _logsumexp,
-    "matmul": _matmul,
-    "expand_as": _expand_as,
-    "roll": _roll,
-    "gelu": _gelu,
-    "softplus": _softplus,
-}
+    Paddle 3.3.1's ``round`` and ``floor`` refuse variables of legacy IR outside :func:`traced_into_legacy_ir`, too;
+    ``trunc`` takes them.
+    """
+    return paddle.round(x) if paddle.in_dynamic_mode() else paddle.trunc(x + 0.5)

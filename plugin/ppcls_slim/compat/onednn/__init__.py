@@ -1,1 +1,25 @@
-"""oneDNN in Paddle Inference: one file per fault."""
+"""oneDNN in Paddle Inference: one file per fault, and the order in which they are applied.
+
+Each docstring says what goes wrong (Symptom), in which pass or kernel (Pass), where (Versions), and when the file can
+go (Delete when). A file acts at one of four times:
+
+- ``rewrite(block)``: on an exported int8 program; the order is stated in :mod:`.int8_rewrites`;
+- a context manager: while a model is exported, see :func:`export_patches`;
+- ``patch(model, ...)``: on a model that is about to be exported;
+- ``PASS`` and ``applies(program)``: when a predictor is made, see :func:`disable_broken_passes`.
+"""
+
+from __future__ import annotations
+
+from .export_time import export_patches
+from .float_weights_as_int8 import patch as keep_float_weights
+from .int8_rewrites import prepare_for_onednn
+from .predictor import disable_broken_passes, without_onednn
+
+__all__ = [
+    "disable_broken_passes",
+    "export_patches",
+    "keep_float_weights",
+    "prepare_for_onednn",
+    "without_onednn",
+]

@@ -54,9 +54,4 @@ def is_pir() -> bool:
         return False
 
 
-def reads_pir() -> bool:
-    """Whether Paddle Inference reads PIR programs (``.json``), which Paddle 3 writes."""
-    return not paddle.__version__.startswith("2.")
-
-
-__all__ = ["gpu_available", "installed_paddle", "is_pir", "paddle", "reads_pir"]
+__all__ = ["gpu_available", "installed_paddle", "is_pir", "paddle"]

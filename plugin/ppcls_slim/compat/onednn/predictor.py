@@ -1,0 +1,32 @@
+"""Which of oneDNN's passes a predictor has to do without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import channel_mean, interpolation_scales, leaky_relu_fusion
+
+FAULTS = (interpolation_scales, channel_mean, leaky_relu_fusion)
+
+
+def without_onednn(config: Any) -> None:
+    """Turn oneDNN off, which is on by default since Paddle 3.0 and has to be turned on in 2.6."""
+    if hasattr(config, "disable_mkldnn"):
+        config.disable_mkldnn()
+
+
+def disable_broken_passes(config: Any, program: Path) -> None:
+    """Turn off the passes that fail or compute wrong numbers for operators of a program.
+
+    All are faults of Paddle 3.x with PIR programs. Any order: a pass may be deleted twice.
+
+    Args:
+        config: ``paddle.inference.Config`` with oneDNN on.
+        program: the file that it will load.
+    """
+    if program.suffix != ".json":
+        return
+    text = program.read_text(encoding="utf-8")
+    for name in dict.fromkeys(fault.PASS for fault in FAULTS if fault.applies(text)):
+        config.delete_pass(name)

@@ -1,0 +1,56 @@
+"""What PaddleClas's engine calls, replaced for the length of a ``with`` block.
+
+Every release looks these functions up in its own modules when it calls them: ``build_model``, ``build_dataloader`` and
+``load_dygraph_pretrain`` while the engine is made, ``init_model`` and ``save_model`` while it trains. There are no
+hooks for them in 2.4.2 to develop; may go when PaddleClas has some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..patching import replaced
+from .engine import load_engine
+
+ppcls_engine: ModuleType = load_engine()
+
+from ppcls.utils import save_load  # noqa: E402  (after PaddleClas was found)
+
+build_model = ppcls_engine.build_model
+build_dataloader = ppcls_engine.build_dataloader
+_save_model = save_load.save_model
+
+
+def while_building(
+    build_model: Callable[..., Any], build_dataloader: Callable[..., Any], load_pretrained: Callable[..., None]
+) -> AbstractContextManager[None]:
+    """Build models and data loaders, and load ``Global.pretrained_model``, with these functions."""
+    return replaced(
+        ppcls_engine,
+        build_model=build_model,
+        build_dataloader=build_dataloader,
+        load_dygraph_pretrain=load_pretrained,
+        load_dygraph_pretrain_from_url=load_pretrained,
+    )
+
+
+@contextmanager
+def while_training(save_model: Callable[..., None], init_model: Callable[..., Any]) -> Iterator[None]:
+    """Save with ``save_model``, and resume ``Global.checkpoints`` with ``init_model``."""
+    with replaced(save_load, save_model=save_model), replaced(ppcls_engine, init_model=init_model):
+        yield
+
+
+def save_quietly(net: Any, optimizer: Any, metric_info: Any, folder: Path, *args: Any, **kwargs: Any) -> None:
+    """Save as PaddleClas does, without its line in the log (it would name a temporary folder)."""
+    with replaced(save_load.logger, info=lambda *_: None):
+        _save_model(net, optimizer, metric_info, str(folder), *args, **kwargs)
+
+
+def averages_weights() -> bool:
+    """Whether this PaddleClas knows the section ``EMA`` (release/2.5 and later; 2.4.2 does not)."""
+    return hasattr(ppcls_engine, "ExponentialMovingAverage")
