@@ -1,1 +1,1 @@
-"""A model's program as data: recorded, and read from both program formats."""
+"""The program that a model runs as data, whichever version of Paddle recorded it, and a model's tensors by name."""

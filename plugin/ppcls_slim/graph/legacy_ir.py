@@ -1,4 +1,4 @@
-"""Programs of Paddle 2.6: blocks of operator descriptions."""
+"""Programs of legacy IR (Paddle 2.6): blocks of operator descriptions."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..compat.paddle import paddle
+from ..compat.tracing import tracing_legacy_ir
 from .op_specs import FROM_LEGACY, SPECS
 from .program import Operation, Program, Tensor
-from .session import Session, to_static_guard
+from .session import Session
 
 
 class LegacySession(Session):
-    """Paddle 2.6: parameters are declared beforehand, so that they may have any shape."""
+    """Parameters are declared beforehand, so that they may have any shape."""
 
     def __enter__(self) -> LegacySession:
-        from paddle.base import framework
-
-        self.stack.enter_context(paddle.static.program_guard(self.program, paddle.static.Program()))
-        self.stack.enter_context(to_static_guard())
-        self.stack.enter_context(framework._stride_in_no_check_dy2st_diff())
+        self.stack.enter_context(tracing_legacy_ir(self.program))
         self.block = self.program.global_block()
         self.sources: dict[str, Tensor] = {}
         for name, tensor in self.tensors.items():

@@ -1,7 +1,7 @@
-"""One name and one set of attributes for each operation, whichever Paddle line recorded it.
+"""One name and one set of attributes for each operation, whichever Paddle version recorded it.
 
-Paddle 2.6 records `elementwise_add(X, Y) {axis}`, Paddle 3 records `pd_op.add(x, y)`; a rule wants to
-know `add`. Names here are those of Paddle 3 without prefix and trailing underscore.
+Legacy IR has `elementwise_add(X, Y) {axis}`, PIR has `pd_op.add(x, y)`; a rule wants to know `add`. Names here are
+those of PIR without prefix and trailing underscore.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ class Spec:
     """How one operation is read.
 
     Attributes:
-        old: type of the operation in a program of Paddle 2.6.
-        slots: its inputs there that are tensors, in the order of Paddle 3's operands.
-        attrs: canonical attribute -> (name in Paddle 2.6, name or number of the operand in Paddle 3).
+        legacy: type of the operation in legacy IR.
+        slots: its inputs there that are tensors, in the order of PIR's operands.
+        attrs: canonical attribute -> (name in legacy IR, name or number of the operand in PIR).
     """
 
-    old: str
+    legacy: str
     slots: tuple[str, ...] = ("X",)
     attrs: dict[str, tuple[str, Union[str, int]]] = field(default_factory=dict)
 
 
 def _same(*names: str) -> dict[str, tuple[str, Union[str, int]]]:
-    """Attributes that are called the same on both lines."""
+    """Attributes that are called the same in both."""
     return {name: (name, name) for name in names}
 
 
@@ -128,4 +128,4 @@ SPECS: dict[str, Spec] = {
     "assign_value": Spec("assign_value", ()),
 }
 
-FROM_LEGACY: dict[str, str] = {spec.old: name for name, spec in SPECS.items()}
+FROM_LEGACY: dict[str, str] = {spec.legacy: name for name, spec in SPECS.items()}

@@ -1,4 +1,4 @@
-"""Programs of Paddle 3: PIR."""
+"""Programs of PIR (Paddle 3)."""
 
 from __future__ import annotations
 
@@ -8,27 +8,21 @@ from typing import Any
 import numpy as np
 
 from ..compat.paddle import paddle
+from ..compat.tracing import pir_data, tracing_pir
 from .op_specs import SPECS
 from .program import Operation, Program, Tensor
-from .session import Session, constant, to_static_guard
+from .session import Session, constant
 
 
 class PirSession(Session):
-    """Paddle 3: parameters enter as data, so that they may have any shape."""
+    """Parameters enter as data, so that they may have any shape."""
 
     def __enter__(self) -> PirSession:
-        from paddle.jit.dy2static.parameter_recorder import _global_parameter_recorder as recorder
-        from paddle.pir.core import _convert_into_value, static_op_arg_cast_guard
-
-        self.stack.enter_context(paddle.static.program_guard(self.program, paddle.static.Program()))
-        self.stack.enter_context(to_static_guard())
-        self.stack.enter_context(static_op_arg_cast_guard(_convert_into_value))
+        self.stack.enter_context(tracing_pir(self.program, self.value_of))
         self.block = self.program.global_block()
         self.known: dict[int, Any] = {}
         self.sources: dict[str, Tensor] = {}
         self.keep: list[Any] = []
-        recorder.get = self.value_of
-        self.stack.callback(lambda: vars(recorder).pop("get", None))
         return self
 
     def position(self) -> int:
@@ -37,12 +31,7 @@ class PirSession(Session):
 
     def data(self, name: str, shape: Sequence[int], dtype: Any) -> Any:
         """See :meth:`Session.data`."""
-        from paddle.base import core
-        from paddle.pir.core import convert_np_dtype_to_dtype_
-
-        if isinstance(dtype, str):
-            dtype = convert_np_dtype_to_dtype_(dtype)
-        return paddle._pir_ops.data(name, list(shape), dtype, core.Place())
+        return pir_data(name, shape, dtype)
 
     def value_of(self, program: Any, tensor: paddle.Tensor) -> Any:
         """Stand in for a parameter, a buffer or a constant, the first time the program meets it."""

@@ -1,6 +1,6 @@
-"""The program that a model runs, as data, whichever Paddle line recorded it.
+"""The program that a model runs, as data, whichever Paddle version recorded it.
 
-``record.py`` makes one of a model; ``upstream/programs.py`` and its neighbours read what Paddle recorded.
+``record.py`` makes one of a model; ``session.py`` and its neighbours read what Paddle recorded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Operation:
     """One operation.
 
     Attributes:
-        name: as in ``vocabulary.SPECS``; others keep the name that Paddle has for them.
+        name: as in ``op_specs.SPECS``; others keep the name that Paddle has for them.
         attrs: those that ``SPECS`` lists; absent where the program does not say.
         layer: name of the innermost layer whose forward ran, "" for the model itself.
     """

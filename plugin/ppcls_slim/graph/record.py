@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
-from ..compat.paddle import paddle
+from ..compat.paddle import is_pir, paddle
+from ..compat.tracing import watch_layer_calls, without_annotations
+from .legacy_ir import LegacySession
+from .model import tensors_of
+from .pir import PirSession
 from .program import Program
-from .session import Session, open_session, without_annotations
+from .session import Session
 
 BATCH = 2
-"""Images in the recorded batch: a batch of one would be squeezed away by ``squeeze()``."""
+"""Images in the recorded batch: ``squeeze()`` would remove a batch of one."""
 
 
 def record(
@@ -37,14 +41,14 @@ def record(
         training: record the pass of training or of evaluation. Only the flags are set: an ``eval()``
             that rewrites the model, as some re-parameterizable backbones have, is not called.
         merged: record re-parameterizable blocks as they run after their branches have been merged.
-        shapes: name -> shape, for parameters that are to be taken as smaller than they are.
-        contents: name -> content, for buffers of whole numbers that are to be taken as others than they are.
+        shapes: name -> shape, for parameters that are recorded as smaller than they are.
+        contents: name -> content, for buffers of whole numbers that are recorded with another content.
 
     Returns:
         The program. A forward pass that raises gives a program with an ``error``.
     """
-    tensors = {**dict(model.named_buffers()), **model.state_dict()}
-    session = open_session(tensors, dict(shapes or {}), dict(contents or {}))
+    kind = PirSession if is_pir() else LegacySession
+    session = kind(tensors_of(model), dict(shapes or {}), dict(contents or {}))
     dynamic = paddle.in_dynamic_mode()
     paddle.enable_static()
     try:
@@ -79,16 +83,12 @@ def _flags(model: paddle.nn.Layer, training: bool, merged: bool) -> Iterator[Non
 def _owners(model: paddle.nn.Layer, session: Session) -> Iterator[None]:
     """Note, while the model runs, which layer's forward starts and ends at which operation."""
     names = {id(layer): name for name, layer in model.named_sublayers(include_self=True)}
-    call = paddle.nn.Layer.__call__
 
-    def noted(layer: paddle.nn.Layer, *inputs: Any, **kwargs: Any) -> Any:
+    def start(layer: paddle.nn.Layer) -> None:
         session.marks.append((session.position(), names.get(id(layer), "")))
-        returned = call(layer, *inputs, **kwargs)
-        session.marks.append((session.position(), None))
-        return returned
 
-    paddle.nn.Layer.__call__ = noted
-    try:
+    def end(layer: paddle.nn.Layer) -> None:
+        session.marks.append((session.position(), None))
+
+    with watch_layer_calls(start, end):
         yield
-    finally:
-        paddle.nn.Layer.__call__ = call

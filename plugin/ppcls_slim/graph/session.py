@@ -1,41 +1,29 @@
-"""Programs of Paddle 3 (PIR) and of Paddle 2.6 (the old kind), read into the same few classes.
+"""Record programs of PIR (Paddle 3) and of legacy IR (Paddle 2.6) and read them into the classes of ``program.py``.
 
-This file is what both have in common; ``programs_pir.py`` and ``programs_old.py`` know one kind each, and
-``vocabulary.py`` what operations are called in them.
+This file is what both have in common; ``pir.py`` and ``legacy_ir.py`` know one format each, and ``op_specs.py`` what
+operations are called in them.
 """
 
 from __future__ import annotations
 
 import abc
 import contextlib
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Optional
 
 import numpy as np
 
-from ..compat.paddle import is_pir, paddle
+from ..compat.paddle import paddle
 from .program import Operation, Program, Tensor, flatten
 
 
-def open_session(
-    tensors: dict[str, paddle.Tensor], shapes: dict[str, Sequence[int]], contents: dict[str, np.ndarray]
-) -> Session:
-    """Return what records and reads programs of the kind that this Paddle makes; see :class:`Session`."""
-    if is_pir():
-        from .pir import PirSession as Kind
-    else:
-        from .legacy_ir import LegacySession as Kind
-    return Kind(tensors, shapes, contents)
-
-
 class Session(abc.ABC):
-    """What recording and reading the two kinds of programs has in common: a context in which the model is called.
+    """A context in which a model is called and recorded, and which reads what was recorded.
 
     Attributes:
         tensors: parameters and buffers by name.
-        shapes: name -> shape, where it is to be another one.
-        contents: name -> content of buffers, where it is to be another one.
+        shapes: name -> shape, for parameters and buffers that are recorded with another one.
+        contents: name -> content, for buffers that are recorded with another one.
         marks: (number of the next operation, layer whose forward starts there; None where one ends).
         returned: what the model returned.
         error: why it stopped, if it did.
@@ -71,14 +59,14 @@ class Session(abc.ABC):
 
     @abc.abstractmethod
     def data(self, name: str, shape: Sequence[int], dtype: Any) -> Any:
-        """A variable of the program that stands for something given to it."""
+        """An input of the program."""
 
     @abc.abstractmethod
     def read(self) -> Program:
-        """What has been recorded."""
+        """Return what has been recorded."""
 
     def shape_of(self, name: str) -> list[int]:
-        """The shape that a parameter or buffer is to have."""
+        """The shape with which a parameter or buffer is recorded."""
         return list(self.shapes.get(name, self.tensors[name].shape))
 
     def named(self, name: str) -> Tensor:
@@ -120,31 +108,3 @@ class Session(abc.ABC):
 def constant(tensor: paddle.Tensor) -> Optional[np.ndarray]:
     """Content of a tensor that the code or a layer made itself, where it can be an index."""
     return np.asarray(tensor.numpy()) if "int" in str(tensor.dtype) else None
-
-
-@contextlib.contextmanager
-def without_annotations() -> Iterator[None]:
-    """Paddle notes where every operation comes from: the Python stack, and on Paddle 3 the path of layers.
-
-    That is nine tenths of the time for HRNet, the second of the two grows with the square of the length.
-    """
-    from paddle.nn.layer import layers
-
-    patches = [(traceback, "extract_stack", lambda *args, **kwargs: [])]
-    if hasattr(layers, "name_struct"):
-        patches.append((layers, "name_struct", lambda *args, **kwargs: contextlib.nullcontext()))
-    before = [(module, name, getattr(module, name)) for module, name, _ in patches]
-    try:
-        for module, name, stand_in in patches:
-            setattr(module, name, stand_in)
-        yield
-    finally:
-        for module, name, function in before:
-            setattr(module, name, function)
-
-
-def to_static_guard() -> Any:
-    """Layers hand out program variables for their parameters; renamed in Paddle 3.0."""
-    base = paddle.base.dygraph.base
-    guard = getattr(base, "to_static_mode_guard", None) or base._to_static_mode_guard_
-    return guard(is_to_static=True)
