@@ -7,7 +7,7 @@ import pytest
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.config.quant import QuantConfig
 from ppcls_slim.config.section import read_section
-from ppcls_slim.quant.methods.qat import paddleslim_options
+from ppcls_slim.quant.fake_quant import paddleslim_options
 
 
 def section(**keys):

@@ -1,21 +1,24 @@
-"""Files that are there as a whole or not at all."""
+"""Files and folders that other processes see complete, or not at all: written aside, then renamed."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` to write to; it becomes ``path`` when the block ends without an error.
+    """Give a temporary path beside ``path`` to write to; it becomes ``path`` if the block ends without an error.
 
-    Folders on the way are made. What is left after an error is removed.
+    Missing parent folders are made. After an error nothing is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f".{path.name}.writing-{os.getpid()}")
+    writing = _beside(path)
     try:
         yield writing
         writing.replace(path)
@@ -23,7 +26,52 @@ def atomic_path(path: Path) -> Iterator[Path]:
         writing.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(folder: Path, replaced: Iterable[str] = ()) -> Iterator[Path]:
+    """Give a temporary folder to write into; what is in it appears in ``folder`` if the block ends without an error.
+
+    A new folder appears as a whole. If ``folder`` exists, each file is moved into it and replaces one of the same
+    name; other files stay. After an error nothing is left.
+
+    Args:
+        folder: where the files go.
+        replaced: names of files in ``folder`` that are removed even if the block writes none of that name.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    writing = _beside(folder)
+    shutil.rmtree(writing, ignore_errors=True)
+    writing.mkdir()
+    try:
+        yield writing
+        try:
+            writing.rename(folder)
+        except OSError:  # it exists and is not empty
+            for name in replaced:
+                if not (writing / name).exists():
+                    (folder / name).unlink(missing_ok=True)
+            _move(writing, folder)
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file as a whole."""
+    """Write a text file atomically."""
     with atomic_path(path) as writing:
         writing.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a JSON file that a person can read, atomically."""
+    write_text(path, json.dumps(data, indent=1) + "\n")
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move every file below one folder to the same place below another."""
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        place = target / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.writing-{os.getpid()}")

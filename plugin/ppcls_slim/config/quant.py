@@ -103,7 +103,7 @@ class QuantConfig(Section):
         0.02,
         ge=0.0,
         le=1.0,
-        description="Warn when int8 loses more top-1 than this share, or parts on more decisions.",
+        description="Warn when int8 loses more top-1 than this share, or differs in more top-1 predictions.",
     )
 
     @model_validator(mode="before")

@@ -1,32 +1,42 @@
-"""Calibration: what the float model's layers see, before anything is quantized."""
+"""Calibration: the ranges of the inputs of layers, before anything is quantized."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..compat.layers import BATCH_NORMS, running_stats
 from ..compat.paddle import paddle
 from ..graph.eval_mode import eval_mode
-from .fold_bn import NORMS
+
+SMALLEST_SCALE = 1e-6
+"""Scale of a layer whose inputs were all zero."""
 
 
 @dataclass
 class MinMaxObserver:
-    """Of one layer, over the calibration batches.
+    """Observer of the input of one layer over the calibration batches.
 
     Attributes:
-        low: smallest value of its input.
-        inputs: largest magnitude of the input, batch by batch.
+        low: smallest value, at most 0.
+        magnitudes: largest magnitude in each batch.
     """
 
     low: float = 0.0
-    inputs: list[float] = field(default_factory=list)
+    magnitudes: list[float] = field(default_factory=list)
+
+    def observe(self, x: paddle.Tensor) -> None:
+        """Take one batch into account."""
+        low, high = x.min().item(), x.max().item()
+        self.low = min(self.low, low)
+        self.magnitudes.append(max(-low, high))
 
     @property
     def input_scale(self) -> float:
-        """Mean over the batches, which is what a moving average of them goes to."""
-        return max(sum(self.inputs) / len(self.inputs), 1e-6)
+        """Mean of the magnitudes, which a moving average of them converges to."""
+        return max(sum(self.magnitudes) / len(self.magnitudes), SMALLEST_SCALE)
 
 
 def observe(
@@ -36,43 +46,35 @@ def observe(
     run: Callable[[Any], Any],
     count: int,
 ) -> dict[str, MinMaxObserver]:
-    """Run up to ``count`` batches; return the ranges of the layers that took part.
+    """Run up to ``count`` batches; return the observers of the layers that ran, by name.
 
-    Batch normalization takes the statistics of the batch, as in the training that follows: those of a model
-    that was hardly trained say nothing yet. Everything else is in evaluation mode.
+    Batch normalization uses the statistics of the batch, as in the training that follows: the running statistics of a
+    model that was hardly trained would give other ranges. All other layers are in evaluation mode.
 
     Args:
-        model: the float model; left as it came, running statistics included.
-        layers: the layers to watch, by name.
+        model: the float model. Nothing in it changes, running statistics included.
+        layers: the layers to observe, by name.
         batches: a data loader.
         run: feeds one batch to the model.
-        count: 0 observes nothing.
+        count: number of batches; with 0 no layer is observed.
     """
-    ranges: dict[str, MinMaxObserver] = {}
-    hooks = [layer.register_forward_post_hook(_note(ranges, name)) for name, layer in layers.items()]
-    norms = [layer for layer in model.sublayers() if isinstance(layer, NORMS)]
-    kept = [(tensor, tensor.numpy()) for layer in norms for tensor in (layer._mean, layer._variance)]
-    try:
-        with eval_mode(model):
-            for layer in norms:
-                layer.training = True
-            for number, batch in enumerate(batches if count else ()):
-                run(batch)
-                if number + 1 >= count:
-                    break
-    finally:
+    observers: dict[str, MinMaxObserver] = {}
+
+    def hook_of(name: str) -> Callable[..., None]:
+        return lambda layer, inputs, output: observers.setdefault(name, MinMaxObserver()).observe(inputs[0])
+
+    norms = [layer for layer in model.sublayers() if isinstance(layer, BATCH_NORMS)]
+    kept = [(tensor, tensor.numpy()) for layer in norms for tensor in running_stats(layer)]
+    with ExitStack() as after:
+        for name, layer in layers.items():
+            after.callback(layer.register_forward_post_hook(hook_of(name)).remove)
         for tensor, value in kept:
-            tensor.set_value(value)
-        for hook in hooks:
-            hook.remove()
-    return ranges
-
-
-def _note(ranges: dict[str, MinMaxObserver], name: str) -> Callable[..., None]:
-    def hook(layer: Any, inputs: Any, output: Any) -> None:
-        seen = ranges.setdefault(name, MinMaxObserver())
-        low, high = inputs[0].min().item(), inputs[0].max().item()
-        seen.low = min(seen.low, low)
-        seen.inputs.append(max(-low, high))
-
-    return hook
+            after.callback(tensor.set_value, value)
+        after.enter_context(eval_mode(model))
+        for layer in norms:
+            layer.training = True
+        for number, batch in enumerate(batches if count else ()):
+            run(batch)
+            if number + 1 >= count:
+                break
+    return observers

@@ -1,80 +1,85 @@
-"""From a trained quantized model to int8 files: a fresh model without PACT, its scales final."""
+"""Convert a trained quantized model to int8: a fresh model without PACT, with its final scales, and its files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
 from ..common.errors import SlimError
-from ..compat.onednn.int8_passes import not_taken_for_int8, prepare_for_onednn
+from ..compat.onednn import keep_float_weights, prepare_for_onednn
 from ..compat.paddle import paddle
-from ..compat.qat_layers import load_qat, save_quantized
-from .methods import qat
-from .methods.pact import Pact
+from ..compat.qat_export import save_quantized
+from ..compat.qat_layers import (
+    input_quantizer,
+    load_qat,
+    moving_average_tensors,
+    stored_scale,
+    weight_preprocess,
+)
+from .fake_quant import paddleslim_options
+from .layers import quantized_layers
+from .quantizer import Quantizer, quantizer_of
 from .record import QuantRecord
 
-BATCH = 8  # images at a time where ranges are read off the exported model
+BATCH = 8
+"""Images in a batch where the ranges of residual sums are read off the exported model."""
 
 
 def convert_weights(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: QuantRecord) -> None:
-    """Give a model built with ``for_export`` what the trained one has learned.
+    """Copy what the trained model has learned into a model that was rebuilt ``for_export``.
 
-    PACT is not exported: a scale above its alpha is lowered to it, so that clipping at the scale clips no later
-    than training did. A one-sided alpha becomes the scale. What preprocesses weights is applied to them.
+    PACT is not exported. A scale above alpha is lowered to alpha, so that clipping at the scale has the same effect;
+    a one-sided alpha becomes the scale. The preprocessing of weights is applied to them once.
 
     Raises:
-        SlimError: the two are not the same model.
+        SlimError: the two models are not the same.
     """
     state = trained.state_dict()
-    have = fresh.state_dict()
-    sources, targets = (qat.quantized_layers(model, record) for model in (trained, fresh))
-    own: set[int] = set()
+    quantizer = quantizer_of(record.settings)
+    sources, targets = (quantized_layers(model, record) for model in (trained, fresh))
+    converted: set[int] = set()  # ids of the tensors that are not copied by name
     for name, target in targets.items():
         source = sources[name]
-        if _alpha(source) is not None and hasattr(target._fake_quant_input, "_scale"):
-            quantizer = target._fake_quant_input
-            quantizer._scale.set_value(paddle.full([1], input_scale(source), quantizer._scale.dtype))
-            own |= {id(p) for p in (quantizer._scale, quantizer._state, quantizer._accum)}
-        weight = source.weight
-        if source._weight_preprocess is not None:
+        if quantizer.input_limit(source) is not None and stored_scale(input_quantizer(target)) is not None:
+            scale, *sums = moving_average_tensors(input_quantizer(target))
+            scale.set_value(paddle.full([1], _scale(source, quantizer), scale.dtype))
+            converted.update(id(tensor) for tensor in (scale, *sums))
+        weight, preprocess = source.weight, weight_preprocess(source)
+        if preprocess is not None:
             with paddle.no_grad():
-                weight = source._weight_preprocess(weight)
+                weight = preprocess(weight)
         target.weight.set_value(weight)
-        own.add(id(target.weight))
-    for key, tensor in have.items():
-        if id(tensor) in own:
+        converted.add(id(target.weight))
+    for key, tensor in fresh.state_dict().items():
+        if id(tensor) in converted:
             continue
         if key not in state:
-            raise SlimError(f"the model built for export has {key}, which the trained one has not")
+            raise SlimError(f"the model built for export has {key}, which the trained one does not have")
         tensor.set_value(state[key])
-    not_taken_for_int8(fresh, {id(layer.weight) for layer in targets.values()})
+    keep_float_weights(fresh, {id(layer.weight) for layer in targets.values()})
 
 
-def input_scale(layer: Any) -> Optional[float]:
-    """The largest input that a trained layer does not clip; None where its quantizer keeps no scale."""
-    alpha, kept = _alpha(layer), getattr(layer._fake_quant_input, "_scale", None)
-    known = [value for value in (alpha, None if kept is None else kept.item()) if value is not None]
-    return min(known, default=None)
+def input_scale(layer: paddle.nn.Layer, record: QuantRecord) -> Optional[float]:
+    """Return the largest input that a trained layer does not clip; None where its quantizer keeps no scale."""
+    return _scale(layer, quantizer_of(record.settings))
 
 
-def _alpha(layer: Any) -> Any:
-    for part in (layer._act_preprocess, layer._fake_quant_input):
-        if isinstance(part, Pact):
-            return part.alpha.item()
-    return None
+def _scale(layer: paddle.nn.Layer, quantizer: Quantizer) -> Optional[float]:
+    stored = stored_scale(input_quantizer(layer))
+    limits = (quantizer.input_limit(layer), None if stored is None else float(stored.item()))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape: list[int], path: Path) -> list[str]:
     """Write ``path.pdmodel`` and ``path.pdiparams``.
 
     Args:
-        model: wrapped for export, quantized with ``for_export``; cannot be deep-copied afterwards.
+        model: wrapped for export, with converted weights; it cannot be deep-copied afterwards.
         record: how it was quantized.
-        images: inputs ``[n, C, H, W]``. One forward pass makes the stored weight scales those of the weights as
-            they are (training leaves the scales of before the last step), and the ranges of residual sums are
-            read off them.
+        images: inputs ``[n, C, H, W]``. A forward pass of two of them updates the stored scales of the weights, which
+            training leaves as they were before the last step; the ranges of residual sums are read off all of them.
         shape: ``[C, H, W]``.
         path: without suffix.
 
@@ -90,5 +95,5 @@ def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape:
     with paddle.no_grad():
         model(paddle.to_tensor(images[:2]))
     spec = paddle.static.InputSpec(shape=[None, *shape], dtype="float32", name="x")
-    save_quantized(load_qat(qat.paddleslim_options(record.settings)), model, path, spec)
+    save_quantized(load_qat(paddleslim_options(record.settings)), model, path, spec)
     return prepare_for_onednn(path, [images[start : start + BATCH] for start in range(0, len(images), BATCH)])

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..common.errors import SlimError
+from ..common.validation import first_mistake
 from ..config.quant import QuantConfig
 
 
 @dataclass(frozen=True)
 class QuantRecord:
-    """All that is needed to build the quantized model again from the float one.
+    """Everything that is needed to build the quantized model again from the float one.
 
     Attributes:
-        settings: the section that it was quantized with.
-        layers: layer -> how its input is quantized: ``plain``, or the form of PACT: ``two_sided``, ``rectified`` (the
-            same, for inputs that are not negative) or ``one_sided``.
-        skipped_layers: layer of a quantizable type that stays float -> why.
+        settings: ``Slim.quant`` as it was.
+        layers: layer -> clip mode of its input: ``plain`` (no clip) or, with PACT, ``two_sided``, ``rectified`` (the
+            same clip, for inputs that are not negative) or ``one_sided``.
+        skipped_layers: layer of a quantizable type that stays float -> reason.
         fused: convolution -> the batch normalization that was folded into it.
     """
 
@@ -28,36 +32,35 @@ class QuantRecord:
     fused: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the record as plain data, for a JSON file."""
         settings = self.settings.model_dump(mode="json")
         return {"settings": settings, "layers": self.layers, "floats": self.skipped_layers, "fused": self.fused}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> QuantRecord:
-        """The reverse.
+        """Return the record that :meth:`to_json` made ``data`` of.
 
         Raises:
-            SlimError: it was written by a release with other options, or edited.
+            SlimError: it was edited, or written by a release with other options.
         """
         try:
             settings = QuantConfig.model_validate(data["settings"])
             return cls(settings, dict(data["layers"]), dict(data["floats"]), dict(data["fused"]))
+        except ValidationError as error:
+            reason = first_mistake(error, QuantConfig, "settings")
         except (KeyError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise SlimError(f"the quant part of the sidecar file cannot be read ({reason}): restore it") from None
+            reason = f"{type(error).__name__}: {error}"
+        raise SlimError(f"the quant part of the sidecar file cannot be read ({reason}): restore it")
 
     def summary(self) -> str:
-        """One line for the log."""
+        """Return one line for the log."""
         settings = self.settings
-        forms = [f"{n} {form}" for form in ("one_sided", "two_sided", "rectified") if (n := self.count(form))]
-        pact = f", PACT {' and '.join(forms)}" if forms else ""
+        modes = Counter(mode for mode in self.layers.values() if mode != "plain")
+        clipped = " and ".join(f"{count} {mode}" for mode, count in sorted(modes.items()))
         return (
             f"{len(self.layers)} layers quantized, weights {settings.weight_bits} bits "
             f"{settings.weight_quantize_type}, "
-            f"activations {settings.activation_bits} bits {settings.activation_quantize_type}{pact}; "
+            f"activations {settings.activation_bits} bits {settings.activation_quantize_type}"
+            f"{', ' if clipped else ''}{settings.method.upper() + ' ' if clipped else ''}{clipped}; "
             f"{len(self.skipped_layers)} stay float"
         )
-
-    def count(self, form: str) -> int:
-        """How many layers quantize their input in this form."""
-        return sum(value == form for value in self.layers.values())

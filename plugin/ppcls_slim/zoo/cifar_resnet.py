@@ -17,7 +17,7 @@ from typing import Optional
 import numpy as np
 
 from ..compat.paddle import paddle
-from ..quant.methods.pact import PactQuantizer
+from ..quant.pact_layers import PactQuantizer
 from .dorefa import DorefaConv2D
 
 nn, functional = paddle.nn, paddle.nn.functional

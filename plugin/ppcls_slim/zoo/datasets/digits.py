@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 
+from ...common.atomic import atomic_folder
 from ...common.errors import SlimError
 from ...compat.paddleclas.find import find_ppcls
 
@@ -54,17 +53,11 @@ def write_digits(root: Path) -> None:
     digits = load_digits()
     order = np.arange(len(digits.target))
     parts = train_test_split(order, test_size=0.2, random_state=0, stratify=digits.target)
-    writing = root.with_name(f".{root.name}.writing-{os.getpid()}")
-    shutil.rmtree(writing, ignore_errors=True)
-    for split, numbers in zip(SPLITS, parts):
-        _write_split(writing, split, sorted(numbers), digits)
-    labels = "".join(f"{i} {name}\n" for i, name in enumerate(_NAMES))
-    (writing / "labels.txt").write_text(labels, encoding="utf-8")
-    try:
-        writing.rename(root)
-    except OSError:  # another process was first, or the folder exists without the files
-        shutil.copytree(writing, root, dirs_exist_ok=True)
-        shutil.rmtree(writing)
+    with atomic_folder(root) as writing:
+        for split, numbers in zip(SPLITS, parts):
+            _write_split(writing, split, sorted(numbers), digits)
+        labels = "".join(f"{i} {name}\n" for i, name in enumerate(_NAMES))
+        (writing / "labels.txt").write_text(labels, encoding="utf-8")
 
 
 def _write_split(root: Path, split: str, numbers: Sequence[int], digits: Any) -> None:

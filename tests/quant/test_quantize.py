@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ppcls_slim.compat.legacy_program import legacy_ir
 from ppcls_slim.compat.paddle import paddle
-from ppcls_slim.compat.paddleslim import legacy_ir
+from ppcls_slim.compat.qat_layers import act_preprocess
 from ppcls_slim.config.quant import QuantConfig
-from ppcls_slim.deploy.runtime import Predictor
+from ppcls_slim.deploy.paddle_inference import Predictor
 from ppcls_slim.quant import calibrate, convert, prepare
-from ppcls_slim.quant import fold_bn as fuse
-from ppcls_slim.quant.methods import qat
+from ppcls_slim.quant.fold_bn import find_pairs, fold
+from ppcls_slim.quant.layers import quantizable_layers, quantized_layers
+from ppcls_slim.quant.pact_layers import pact_layers
 from ppcls_slim.zoo.cifar_resnet import BACKBONES
 
 pytestmark = pytest.mark.paddle26
@@ -48,17 +50,17 @@ def built_for_export(model, record):
 def test_folding_changes_nothing_but_rounding(model, images):
     model.eval()
     before = model(images).numpy()
-    pairs = fuse.find_pairs(model, lambda: model(images))
+    pairs = find_pairs(model, lambda: model(images))
     assert pairs["layer1.0.conv1"] == "layer1.0.bn1"
-    fuse.fuse(model, pairs)
+    fold(model, pairs)
     np.testing.assert_allclose(model(images).numpy(), before, rtol=1e-4, atol=1e-4)
 
 
 def test_calibration_leaves_the_model_as_it_came(model, images):
     before = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
-    found = calibrate.observe(model, qat.candidates(model, QuantConfig()), [images] * 3, model, 2)
-    assert len(found["conv1"].inputs) == 2
-    assert found["conv1"].inputs[0] == pytest.approx(float(np.abs(images.numpy()).max()))
+    found = calibrate.observe(model, quantizable_layers(model, QuantConfig()), [images] * 3, model, 2)
+    assert len(found["conv1"].magnitudes) == 2
+    assert found["conv1"].magnitudes[0] == pytest.approx(float(np.abs(images.numpy()).max()))
     for name, tensor in model.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), before[name])
 
@@ -73,7 +75,7 @@ def test_one_sided_only_where_inputs_are_rectified(model, images):
 def test_the_model_built_for_export_computes_what_the_trained_one_does(model, images, keys):
     record = quantized(model, images, **keys)
     fresh = built_for_export(model, record)
-    assert not qat.pact_layers(fresh)
+    assert not pact_layers(fresh)
     expected = model(images).numpy()
     np.testing.assert_allclose(fresh(images).numpy(), expected, atol=1e-3 * np.abs(expected).max())
 
@@ -166,7 +168,7 @@ def test_maps_are_joined(kind, images, tmp_path):
 
 def test_an_alpha_that_starts_from_a_number(model, images):
     record = quantized(model, images, pact={"alpha": 2.5}, skip=["linear"])
-    alphas = qat.pact_layers(model)
+    alphas = pact_layers(model)
     assert set(alphas) == set(record.layers)
     assert all(layer.alpha.item() == 2.5 for layer in alphas.values())
 
@@ -186,4 +188,4 @@ def test_names_of_layers_may_hold_dots(images):
     model = Dotted()
     record = prepare.quantize(model, QuantConfig(calibration_batches=1), [(images,)], lambda batch: model(batch[0]))
     assert record.layers
-    assert all(layer._act_preprocess is not None for layer in qat.quantized_layers(model, record).values())
+    assert all(act_preprocess(layer) is not None for layer in quantized_layers(model, record).values())

@@ -7,7 +7,7 @@ import pytest
 
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddle import paddle
-from ppcls_slim.quant.methods.pact import Pact, PactQuantizer, one_sided, rectified, two_sided
+from ppcls_slim.quant.pact_layers import Pact, PactQuantizer, one_sided, rectified, two_sided
 from ppcls_slim.reference import pact as reference
 
 pytestmark = pytest.mark.paddle26
