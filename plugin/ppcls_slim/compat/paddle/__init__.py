@@ -45,6 +45,11 @@ def gpu_available() -> bool:
     return bool(paddle.device.is_compiled_with_cuda()) and paddle.device.cuda.device_count() > 0
 
 
+def default_device() -> str:
+    """Return ``gpu`` if there is one that Paddle can use, else ``cpu``."""
+    return "gpu" if gpu_available() else "cpu"
+
+
 def is_pir() -> bool:
     """Whether ``paddle.jit.save`` writes PIR programs (``.json``) instead of legacy IR (``.pdmodel``)."""
     flag = "FLAGS_enable_pir_api"
@@ -54,4 +59,4 @@ def is_pir() -> bool:
         return False
 
 
-__all__ = ["gpu_available", "installed_paddle", "is_pir", "paddle"]
+__all__ = ["default_device", "gpu_available", "installed_paddle", "is_pir", "paddle"]

@@ -36,6 +36,11 @@ def read_yaml_config(path: Path, overrides: Sequence[str]) -> ClasConfig:
     return config
 
 
+def inference_device(config: ClasConfig) -> str:
+    """Return ``gpu`` if ``Global.device`` says so, else ``cpu``: an exported model runs on one of the two."""
+    return "gpu" if config["Global"]["device"] == "gpu" else "cpu"
+
+
 def copy_config(config: T) -> T:
     """Copy a configuration with its class.
 
