@@ -1,34 +1,35 @@
-"""How far int8 and fake-quant agree: in decisions where there are classes, by cosine where there are features."""
+"""How close int8 and fake-quant are: in top-1 predictions of classes, or by cosine where there are features."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from ppcls_slim.common.errors import SlimError
 from ppcls_slim.verify import int8 as int8_parity
 
 pytestmark = pytest.mark.paddle26
 
 
-def runs(fake, plain, int8):
-    return {int8_parity.FAKE_QUANT: fake, int8_parity.PLAIN: plain, int8_parity.INT8: int8}
+def runs(fake, reference, int8):
+    return {int8_parity.FAKE_QUANT: fake, int8_parity.REFERENCE: reference, int8_parity.INT8: int8}
 
 
-def test_decisions_are_counted():
+def test_equal_top1_predictions_are_counted():
     fake = np.eye(4)
     other = fake[[0, 1, 2, 0]]
-    found = int8_parity.decisions(runs(fake, fake, other), np.array([0, 1, 2, 3]))
-    assert found["runs"][int8_parity.PLAIN] == {"top1": 1.0, "same_as_fake_quant": 1.0}
+    found = int8_parity.top1_predictions(runs(fake, fake, other), np.array([0, 1, 2, 3]))
+    assert found["runs"][int8_parity.REFERENCE] == {"top1": 1.0, "same_as_fake_quant": 1.0}
     assert found["runs"][int8_parity.INT8] == {"top1": 0.75, "same_as_fake_quant": 0.75}
     assert int8_parity.warning({**found, "source": "here"}, 0.3) is None
-    assert "25.00 % of top-1 lost, 25.00 % other decisions" in int8_parity.warning({**found, "source": "here"}, 0.2)
+    assert "25.00 % of top-1 lost, 25.00 % other top-1 predictions" in int8_parity.warning(
+        {**found, "source": "here"}, 0.2
+    )
 
 
 def test_features_are_compared_by_angle_and_not_by_length():
     fake = np.array([[1.0, 0.0], [0.0, 2.0]])
     found = int8_parity.features(runs(fake, 3 * fake, np.array([[1.0, 1.0], [0.0, 1.0]])), None)
-    assert found["runs"][int8_parity.PLAIN]["cosine"] == pytest.approx(1.0)
+    assert found["runs"][int8_parity.REFERENCE]["cosine"] == pytest.approx(1.0)
     int8 = found["runs"][int8_parity.INT8]
     assert int8["lowest"] == pytest.approx(np.sqrt(0.5))
     assert int8["cosine"] == pytest.approx((1 + np.sqrt(0.5)) / 2)
@@ -44,20 +45,7 @@ def test_recall_looks_at_the_nearest_other_sample():
 
 def test_without_labels_there_is_no_accuracy_and_still_a_verdict():
     fake = np.eye(3)
-    found = {**int8_parity.decisions(runs(fake, fake, fake), None), "source": "noise"}
+    found = {**int8_parity.top1_predictions(runs(fake, fake, fake), None), "source": "noise"}
     assert int8_parity.accuracy_of(found, int8_parity.INT8) is None
-    assert int8_parity.lines(found)[2] == "exported, int8: 100.00 % of decisions as fake-quant"
+    assert int8_parity.lines(found)[2] == "exported, int8: 100.00 % of top-1 predictions as fake-quant"
     assert int8_parity.warning(found, 0.0) is None
-
-
-def test_what_stops_int8_is_one_line(ppcls_root):
-    from ppcls_slim.deploy import int8
-
-    class Stops:
-        precision = "int8"
-
-        def __call__(self, pixels):
-            raise RuntimeError("Traceback ...\ncould not create a primitive descriptor")
-
-    with pytest.raises(SlimError, match=r"cannot run this model in int8 on the cpu \(could not create"):
-        int8._with_clear_errors(Stops(), "cpu")(None)

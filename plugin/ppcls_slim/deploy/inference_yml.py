@@ -2,48 +2,41 @@
 
 The keys are those that PaddleClas's ``deploy/python/predict_cls.py`` reads, so that it runs with
 ``-c inference.yml``. PaddleClas develop writes a file of this name with the class names inside ``Topk``
-(``label_list``), which its own ``predict_cls.py`` refuses; here they lie beside it in ``labels.txt``.
+(``label_list``), which its own ``predict_cls.py`` refuses; here they are beside it in ``labels.txt``.
 """
 
 from __future__ import annotations
 
 import copy
-import shutil
 from pathlib import Path
 from typing import Any, Optional
 
 import yaml
 
-from ..compat.paddleclas.patches import resolve_ppcls_path
+from ..compat.paddleclas.faults.label_paths import resolve_ppcls_path
+from ..compat.paddleclas.types import ClasConfig
 
 LABELS = "labels.txt"
 
 
-def write_inference_yml(config: Any, folder: Path) -> None:
-    """Write ``inference.yml``, and ``labels.txt`` where the configuration names the classes."""
-    (folder / "inference.yml").write_text(inference_yml(config), encoding="utf-8")
-    labels = _labels(config)
-    if labels is not None:
-        shutil.copyfile(labels, folder / LABELS)
-
-
-def _labels(config: Any) -> Optional[Path]:
+def labels_file(config: ClasConfig) -> Optional[Path]:
+    """Return the file of class names that a PaddleClas configuration names, if it is there."""
     section = (config.get("Infer") or {}).get("PostProcess") or {}
     labels = resolve_ppcls_path(section.get("class_id_map_file"))
     return Path(labels) if labels and Path(labels).is_file() else None
 
 
-def inference_yml(config: Any) -> str:
+def inference_yml(config: ClasConfig) -> str:
     """Return the file's text for a PaddleClas configuration."""
     content: dict[str, Any] = {
         "Global": _global(config),
         "PreProcess": {"transform_ops": _operators(config)},
         "PostProcess": _postprocess(config),
     }
-    return yaml.safe_dump(_plain(content), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(_without_attr_dict(content), sort_keys=False, allow_unicode=True)
 
 
-def _global(config: Any) -> dict[str, Any]:
+def _global(config: ClasConfig) -> dict[str, Any]:
     gpu = config["Global"]["device"] == "gpu"
     return {
         "model_name": config["Arch"]["name"],
@@ -64,11 +57,11 @@ def _global(config: Any) -> dict[str, Any]:
     }
 
 
-def _operators(config: Any) -> list[dict[str, Any]]:
+def _operators(config: ClasConfig) -> list[dict[str, Any]]:
     """Preprocessing without ``DecodeImage`` (the deploy tools decode themselves), numbers evaluated."""
     if config.get("Infer"):
         operators = copy.deepcopy(config["Infer"]["transforms"])
-    else:  # retrieval: the queries are what a user sends
+    else:  # retrieval: users send queries
         part = config["DataLoader"]["Eval"]
         dataset = part.get("Query", part.get("Gallery", part))["dataset"]
         operators = [*copy.deepcopy(dataset.get("transform_ops") or []), {"ToCHWImage": None}]
@@ -88,21 +81,21 @@ def _number(value: Any) -> Any:
     return float(numerator) / float(denominator or 1)
 
 
-def _postprocess(config: Any) -> dict[str, Any]:
+def _postprocess(config: ClasConfig) -> dict[str, Any]:
     if not config.get("Infer"):
         return {"NormalizeFeatures": None}
     section = copy.deepcopy(config["Infer"]["PostProcess"])
     name = section.pop("name", "Topk")
     section.pop("class_id_map_file", None)
-    if _labels(config) is not None:
+    if labels_file(config) is not None:
         section["class_id_map_file"] = str(Path(config["Global"]["save_inference_dir"]) / LABELS)
     return {"main_indicator": name, name: section}
 
 
-def _plain(value: Any) -> Any:
-    """Dictionaries of PaddleClas's own class -> plain ones, which YAML can write."""
+def _without_attr_dict(value: Any) -> Any:
+    """Replace dictionaries of PaddleClas's own class by plain ones, which YAML can write."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _without_attr_dict(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_without_attr_dict(one) for one in value]
     return value

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from ..compat.paddle import paddle
+from ..compat.paddleclas.types import DataLoader
 from ..config.quant import QuantConfig
 from ..config.section import ReportConfig
 from ..prune.plan import Plan
 from ..quant.record import QuantRecord
 from ..verify.samples import Samples
-
-if TYPE_CHECKING:
-    from ..compat.paddleclas.types import DataLoader
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class ExportJob:
         report: ``Slim.report``.
         inference_yml: text of ``inference.yml``.
         labels: file of class names.
+        options: of the target; its ``Options`` validates them.
     """
 
     folder: Path
@@ -66,9 +65,17 @@ class ExportJob:
     report: Optional[ReportConfig]
     inference_yml: str
     labels: Optional[Path]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def of_dense_model(self, folder: Path) -> ExportJob:
         """Return the same job for the untrained dense model, which the compressed one is compared with."""
         return replace(
-            self, folder=folder, model=self.dense_model(), int8_model=None, plan=None, quant=None, settings=None
+            self,
+            folder=folder,
+            model=self.dense_model(),
+            int8_model=None,
+            plan=None,
+            quant=None,
+            settings=None,
+            options={},
         )

@@ -6,16 +6,17 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import yaml
 
 from ..common.errors import SlimError
-from ..compat.paddle import gpu_available
+from ..compat.paddle import default_device
 from ..compat.paddleclas.find import find_ppcls
 from .inference_yml import LABELS
-from .runtime import NAME, Predictor
+from .paddle_inference import NAME
+from .target import target_of
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
@@ -28,8 +29,8 @@ def predict(arguments: argparse.Namespace) -> None:
     """
     files = image_files(arguments.images)
     settings = read_settings(arguments.model_dir)
-    device = arguments.device or ("gpu" if gpu_available() else "cpu")
-    run = Predictor(arguments.model_dir, device, arguments.threads)
+    device = arguments.device or default_device()
+    run = target_of(arguments.model_dir).load(arguments.model_dir, device, arguments.threads)
     steps = _steps(settings)
     names = read_names(arguments.model_dir)
     results = []
@@ -48,7 +49,7 @@ def image_files(place: Path) -> list[Path]:
     """Return the image itself, or the images of a folder, sorted.
 
     Raises:
-        SlimError: there is none.
+        SlimError: there is no image.
     """
     if not place.exists():
         raise SlimError(f"--images: there is no {place}")
@@ -76,9 +77,9 @@ def preprocess(file: Path, steps: list[Any]) -> np.ndarray:
     """Decode one image and apply the operators; ``[C, H, W]`` float32.
 
     Raises:
-        SlimError: it is no image.
+        SlimError: it is not an image.
     """
-    import cv2
+    import cv2  # for start-up time
 
     pixels = np.frombuffer(file.read_bytes(), dtype=np.uint8)
     image: Any = cv2.imdecode(pixels, cv2.IMREAD_COLOR) if pixels.size else None
@@ -93,7 +94,7 @@ def preprocess(file: Path, steps: list[Any]) -> np.ndarray:
 def _steps(settings: dict[str, Any]) -> list[Any]:
     """PaddleClas's operators for the preprocessing of ``inference.yml``."""
     find_ppcls()
-    from ppcls.data import create_operators
+    from ppcls.data import create_operators  # after find_ppcls
 
     operators = settings["PreProcess"]["transform_ops"]
     for operator in operators:
@@ -112,7 +113,7 @@ def read_names(folder: Path) -> dict[int, str]:
 
 
 def _describe(
-    file: Path, output: np.ndarray, postprocess: dict[str, Any], names: dict[int, str], topk: Any
+    file: Path, output: np.ndarray, postprocess: dict[str, Any], names: dict[int, str], topk: Optional[int]
 ) -> dict[str, Any]:
     options = postprocess.get("Topk")
     if options is None:

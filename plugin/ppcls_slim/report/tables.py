@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Optional
 
 from prettytable import PrettyTable
@@ -50,22 +51,37 @@ def _row(decision: Decision) -> list[str]:
     return [first, str(decision.prunable_channels), str(kept), share, together, decision.note]
 
 
-def comparison_table(
-    title: str, rows: Sequence[tuple[str, Optional[float], Optional[float], str]], before: str = "dense"
-) -> str:
-    """Dense against compressed.
+@dataclass(frozen=True)
+class Comparison:
+    """One row of a comparison: a figure of the model before compression, and of the compressed one.
+
+    Attributes:
+        what: what is compared.
+        before: figure of the model that was compressed; None where it is not known.
+        after: figure of the compressed model; None where it is not known.
+        unit: ``%``, ``ms``, ``B``, or empty for a count.
+    """
+
+    what: str
+    before: Optional[float]
+    after: Optional[float]
+    unit: str = ""
+
+
+def comparison_table(rows: Sequence[Comparison], before: str, after: str) -> str:
+    """A model before compression against the compressed one.
 
     Args:
-        title: heading of the column of the compressed model.
-        rows: (what, dense, compressed, unit); None where a figure is not known.
-        before: heading of the column of the model that it came from.
+        rows: what is compared.
+        before: heading of the column of the model that was compressed: ``dense``.
+        after: heading of the column of the compressed model: ``pruned``.
     """
-    table = PrettyTable(["", before, title, "ratio"])
+    table = PrettyTable(["", before, after, "ratio"])
     table.align = "r"
     table.align[""] = "l"
-    for what, dense, compressed, unit in rows:
-        ratio = f"{compressed / dense:.3f}" if dense and compressed is not None else ""
-        table.add_row([what, _value(dense, unit), _value(compressed, unit), ratio])
+    for row in rows:
+        ratio = f"{row.after / row.before:.3f}" if row.before and row.after is not None else ""
+        table.add_row([row.what, _value(row.before, row.unit), _value(row.after, row.unit), ratio])
     return table.get_string()
 
 

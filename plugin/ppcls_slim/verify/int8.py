@@ -1,4 +1,4 @@
-"""How far the ways of running a quantized model agree: in decisions, or in features where there are no classes."""
+"""How close the ways of running a quantized model are: top-1 predictions, or features where there are no classes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any, Optional
 
 import numpy as np
 
-FAKE_QUANT, PLAIN, INT8 = "fake-quant", "exported, plain", "exported, int8"
-DECISIONS, FEATURES = "decisions", "features"
+# Values of these names are part of the format of inference.slim.json.
+FAKE_QUANT, REFERENCE, INT8 = "fake-quant", "exported, plain", "exported, int8"
+"""Ways of running: the trained model; the exported file as it is written, in float; the exported file in int8."""
+TOP1, FEATURES = "decisions", "features"
+"""Kinds of comparison."""
 
 Outputs = Mapping[str, np.ndarray]
 
 
-def decisions(outputs: Outputs, labels: Optional[np.ndarray]) -> dict[str, Any]:
+def top1_predictions(outputs: Outputs, labels: Optional[np.ndarray]) -> dict[str, Any]:
     """Compare scores of classes.
 
     Args:
@@ -32,7 +35,7 @@ def decisions(outputs: Outputs, labels: Optional[np.ndarray]) -> dict[str, Any]:
         }
         for name, one in chosen.items()
     }
-    return {"kind": DECISIONS, "samples": len(outputs[FAKE_QUANT]), "runs": runs}
+    return {"kind": TOP1, "samples": len(outputs[FAKE_QUANT]), "runs": runs}
 
 
 def features(outputs: Outputs, labels: Optional[np.ndarray]) -> dict[str, Any]:
@@ -68,13 +71,13 @@ def _recall1(unit: np.ndarray, labels: np.ndarray) -> float:
 
 def accuracy_of(found: Mapping[str, Any], run: str) -> Optional[float]:
     """Top-1 or recall@1 of a way of running; None without labels."""
-    value = found["runs"][run]["top1" if found["kind"] == DECISIONS else "recall1"]
+    value = found["runs"][run]["top1" if found["kind"] == TOP1 else "recall1"]
     return None if value is None else float(value)
 
 
 def closeness(found: Mapping[str, Any], run: str) -> float:
-    """Share of equal decisions, or mean cosine."""
-    return float(found["runs"][run]["same_as_fake_quant" if found["kind"] == DECISIONS else "cosine"])
+    """Share of equal top-1 predictions, or mean cosine."""
+    return float(found["runs"][run]["same_as_fake_quant" if found["kind"] == TOP1 else "cosine"])
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
@@ -82,9 +85,9 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     said = []
     for name, run in found["runs"].items():
         accuracy = accuracy_of(found, name)
-        if found["kind"] == DECISIONS:
+        if found["kind"] == TOP1:
             start = "" if accuracy is None else f"top-1 {100 * accuracy:.2f} %, "
-            said.append(f"{name}: {start}{100 * run['same_as_fake_quant']:.2f} % of decisions as fake-quant")
+            said.append(f"{name}: {start}{100 * run['same_as_fake_quant']:.2f} % of top-1 predictions as fake-quant")
         else:
             start = "" if accuracy is None else f"recall@1 {100 * accuracy:.2f} %, "
             said.append(
@@ -94,16 +97,16 @@ def lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def warning(found: Mapping[str, Any], threshold: float) -> Optional[str]:
-    """A line with the numbers where int8 parts from fake-quant by more than the threshold, else None."""
+    """A line with the numbers where int8 differs from fake-quant by more than the threshold, else None."""
     before, after = accuracy_of(found, FAKE_QUANT), accuracy_of(found, INT8)
     lost = 0.0 if before is None or after is None else before - after
     apart = 1 - closeness(found, INT8)
     if lost <= threshold and apart <= threshold:
         return None
-    what, other = ("top-1", f"{100 * apart:.2f} % other decisions")
+    what, other = ("top-1", f"{100 * apart:.2f} % other top-1 predictions")
     if found["kind"] == FEATURES:
         what, other = ("recall@1", f"a mean cosine of {1 - apart:.4f}")
     return (
-        f"int8 parts from fake-quant by more than Slim.quant.verify_threshold ({threshold}): {100 * lost:.2f} % of "
+        f"int8 differs from fake-quant by more than Slim.quant.verify_threshold ({threshold}): {100 * lost:.2f} % of "
         f"{what} lost, {other}, on {found['samples']} samples ({found['source']})"
     )

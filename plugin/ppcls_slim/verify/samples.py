@@ -6,17 +6,15 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 import numpy as np
 
-from ..compat.paddleclas.patches import load_engine
+from ..compat.paddleclas.types import ClasConfig, DataLoader
 from ..zoo.datasets import ON_DEMAND
 
-if TYPE_CHECKING:
-    from ..compat.paddleclas.types import ClasConfig, DataLoader
-
 SAMPLES = 32
+"""How many inputs an export is verified on, at most."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +48,22 @@ def samples(config: ClasConfig) -> Samples:
 
 
 def evaluation_data(config: ClasConfig) -> Optional[DataLoader]:
-    """Build the evaluation (or query) data loader, without worker processes; None where data is missing."""
+    """Build the evaluation (or query) data loader, without worker processes.
+
+    PaddleClas has to be set up for that, which importing the engine does.
+
+    Returns:
+        The loader, or None where the configuration names no data, or data that is not there.
+    """
+    from ppcls.data import build_dataloader  # found once the engine was imported
+
     section = copy.deepcopy((config.get("DataLoader") or {}).get("Eval") or {})
     sections = {"Eval": section, "class_num": None} if "dataset" in section else dict(section)
     mode = next((key for key in ("Eval", "Query", "Gallery") if key in sections), None)
     if mode is None or not _is_there(sections[mode]["dataset"]):
         return None
     sections[mode]["loader"]["num_workers"] = 0
-    loader: DataLoader = load_engine().build_dataloader(sections, mode, config["Global"]["device"])
+    loader: DataLoader = build_dataloader(sections, mode, config["Global"]["device"])
     return loader
 
 
@@ -76,7 +82,7 @@ def _first_images(loader: DataLoader) -> np.ndarray:
 
 
 def _read_images(place: Path, transforms: list[Any]) -> np.ndarray:
-    from ppcls.data import create_operators  # there once PaddleClas was found
+    from ppcls.data import create_operators  # found once the engine was imported
 
     files = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
     operators = create_operators(copy.deepcopy(transforms))

@@ -1,7 +1,7 @@
-"""Each quantized layer of an exported file against the trained one, on the inputs that it has in the file.
+"""Each quantized layer of an exported file against the trained one, on the input that it has in the file.
 
-Untrained networks make one rounding of the first layers a difference of half their logits, so that logits cannot tell
-a fault from rounding. A layer alone does: on the same input it rounds the same way.
+In an untrained network, one value of the first layers that is rounded otherwise may change half of the logits, so
+that logits do not tell a fault from rounding. A layer alone does: on the same input it rounds the same way.
 """
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
-from ..checkpoint import SIDECAR
-from ..common.errors import SlimError
-from ..compat.paddle import paddle
-from ..compat.qat_layers import QuantizedOp, run_layers, save_parts
-from ..deploy.runtime import NAME, Predictor
-from ..graph.eval_mode import eval_mode
-from ..quant import convert
-from ..quant.methods import qat
-from ..quant.record import QuantRecord
+from ppcls_slim.checkpoint import SIDECAR
+from ppcls_slim.common.errors import SlimError
+from ppcls_slim.compat.exported_layers import QuantizedOp, run_layers
+from ppcls_slim.compat.exported_parts import save_parts
+from ppcls_slim.compat.paddle import paddle
+from ppcls_slim.deploy.paddle_inference import NAME, Predictor
+from ppcls_slim.graph.eval_mode import eval_mode
+from ppcls_slim.quant import convert
+from ppcls_slim.quant.layers import quantized_layers
+from ppcls_slim.quant.record import QuantRecord
 
 PARTS = 12
-"""Into how many parts a network is cut for int8, at most."""
+"""Into how many parts a network is split for int8, at most."""
 SCALE = 1e-4
 """Relative difference of scales that are the same."""
 SAME = 0.9
@@ -35,11 +36,11 @@ SAME = 0.9
 def largest_difference(
     model: paddle.nn.Layer, record: QuantRecord, exported: Path, images: np.ndarray
 ) -> tuple[float, str]:
-    """Feed every trained layer with what its counterpart in the file is fed with.
+    """Run every trained layer on the input that its counterpart in the file has.
 
     Args:
         model: trained, quantized.
-        record: how.
+        record: how it is quantized.
         exported: the file without suffix.
         images: ``[n, C, H, W]``.
 
@@ -48,7 +49,7 @@ def largest_difference(
 
     Raises:
         SlimError: the file has another scale of an input, a layer in float that training quantized, or a quantized
-            one that the model has not.
+            one that the model does not have.
     """
     called = _calls(model, record, images)
     errors = {"": 0.0}
@@ -56,48 +57,52 @@ def largest_difference(
         for op in run_layers(exported, images):
             place = next((i for i, (_, layer) in enumerate(called) if _same(layer.weight.numpy(), op.weight)), None)
             if place is None:
-                if op.given is None:
+                if op.input is None:
                     continue  # float in training, too
-                raise SlimError(f"the exported model quantizes {op.name}, which the trained one has not")
+                raise SlimError(f"the exported model quantizes {op.name}, which the trained one does not have")
             name, layer = called.pop(place)
-            if op.given is None:
-                raise SlimError(f"the exported model has {name} in float, which training quantized")
-            scale = convert.input_scale(layer)
-            if scale is not None and not np.isclose(op.scale, scale, rtol=SCALE, atol=0):
-                raise SlimError(f"the exported model quantizes the input of {name} up to {op.scale:g}, not {scale:g}")
+            _check_scale(name, op, convert.input_scale(layer, record))
             errors[name] = max(errors.get(name, 0.0), _error(layer, op))
     worst = max(errors, key=lambda name: errors[name])
     return errors[worst], worst
 
 
+def _check_scale(name: str, op: QuantizedOp, trained: Optional[float]) -> None:
+    if op.input is None or op.scale is None:
+        raise SlimError(f"the exported model has {name} in float, which training quantized")
+    if trained is not None and not np.isclose(op.scale, trained, rtol=SCALE, atol=0):
+        raise SlimError(f"the exported model quantizes the input of {name} up to {op.scale:g}, not {trained:g}")
+
+
 def errors_in_int8(exported: Path, images: np.ndarray) -> list[tuple[float, int]]:
-    """Run the file in parts, in oneDNN's int8 and plainly, each on what the whole gives it when run plainly.
+    """Run the file in parts in oneDNN's int8, each on the input that it has in a reference run of the whole.
 
     Args:
         exported: the file without suffix.
         images: ``[n, C, H, W]``.
 
     Returns:
-        Of each part the relative error of its output in the 2-norm, and how many layers it has.
+        For each part the relative error of its output in the 2-norm against the reference run, and how many layers
+        it has.
     """
     errors = []
     with tempfile.TemporaryDirectory(dir=exported.parent) as folder:
         for part in save_parts(exported, images, Path(folder), PARTS):
             sidecar = part.folder / f"{NAME}{SIDECAR}"
             sidecar.write_text('{"quant": true}', encoding="utf-8")  # so that it runs in int8
-            found = Predictor(part.folder)(part.given)
-            size = max(float(np.linalg.norm(part.made)), 1e-12)
-            errors.append((float(np.linalg.norm(found - part.made)) / size, part.layers))
+            found = Predictor(part.folder)(part.input)
+            size = max(float(np.linalg.norm(part.output)), 1e-12)
+            errors.append((float(np.linalg.norm(found - part.output)) / size, part.layers))
     return errors
 
 
 @contextmanager
 def with_noise(model: paddle.nn.Layer, record: QuantRecord, size: float) -> Iterator[None]:
-    """Add noise to what quantized layers give, for the length of a ``with`` block.
+    """Add noise to the outputs of quantized layers, for the length of a ``with`` block.
 
     Args:
         model: quantized.
-        record: how.
+        record: how it is quantized.
         size: standard deviation of the noise, relative to that of the layer's output.
     """
     noise = np.random.default_rng(0)
@@ -108,7 +113,7 @@ def with_noise(model: paddle.nn.Layer, record: QuantRecord, size: float) -> Iter
             (size * values.std() * noise.standard_normal(values.shape)).astype("float32")
         )
 
-    hooks = [layer.register_forward_post_hook(noisy) for layer in qat.quantized_layers(model, record).values()]
+    hooks = [layer.register_forward_post_hook(noisy) for layer in quantized_layers(model, record).values()]
     try:
         yield
     finally:
@@ -123,7 +128,7 @@ def _calls(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray) -> l
     def noted(name: str) -> Any:
         return lambda layer, inputs: called.append((name, layer))
 
-    layers = qat.quantized_layers(model, record)
+    layers = quantized_layers(model, record)
     hooks = [layer.register_forward_pre_hook(noted(name)) for name, layer in layers.items()]
     try:
         with eval_mode(model), paddle.no_grad():
@@ -142,7 +147,7 @@ def _same(ours: np.ndarray, theirs: np.ndarray) -> bool:
 
 
 def _error(layer: Any, op: QuantizedOp) -> float:
-    expected = layer(paddle.to_tensor(op.given)).numpy()
-    if layer.bias is not None:  # old programs add it in an operator of its own
+    expected = layer(paddle.to_tensor(op.input)).numpy()
+    if layer.bias is not None:  # legacy IR adds it in an operator of its own
         expected = expected - layer.bias.numpy().reshape([-1] + [1] * (layer.weight.ndim - 2))  # of channels, or last
-    return float(np.linalg.norm(op.made - expected) / max(float(np.linalg.norm(expected)), 1e-12))
+    return float(np.linalg.norm(op.output - expected) / max(float(np.linalg.norm(expected)), 1e-12))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 from prettytable import PrettyTable
@@ -14,10 +14,13 @@ from prettytable import PrettyTable
 from ..common.atomic import write_text
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
-from ..deploy.predict import read_settings
-from ..deploy.runtime import NAME, Predictor, files_of, timings
+from ..compat.paddleclas.types import DataLoader
+from ..report.tables import si
 from ..verify.accuracy import top1_of
-from .tables import si
+from .paddle_inference import NAME
+from .predict import read_settings
+from .target import Runner, target_of
+from .timing import timings
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Measured:
         p90_ms: nine of ten runs took no longer.
         images_per_s: batch / median.
         speed_up: median of the first model / median of this one, same batch, same run.
-        top1: share of right decisions on the evaluation data, None without data.
+        top1: share of right predictions on the evaluation data, None without data.
     """
 
     model: str
@@ -54,7 +57,7 @@ def benchmark(
     threads: int = 1,
     precision: str = "auto",
     runs: int = 50,
-    loader: Any = None,
+    loader: Optional[DataLoader] = None,
     limit: Optional[int] = None,
     log: Callable[[str], None] = print,
 ) -> list[Measured]:
@@ -65,7 +68,7 @@ def benchmark(
         batches: batch sizes.
         device: ``cpu`` (oneDNN) or ``gpu``.
         threads: CPU threads.
-        precision: ``auto`` (int8 where the model is quantized), or one of ``Predictor``'s for all.
+        precision: ``auto`` (int8 where the model is quantized), or ``fp32``, ``int8``, ``bf16`` or ``fp16`` for all.
         runs: timed runs of every model and batch.
         loader: evaluation data ``(images, labels)``; None measures no accuracy.
         limit: samples of it at most; None: all.
@@ -75,7 +78,9 @@ def benchmark(
         SlimError: a folder holds no exported model, or cannot run as asked.
     """
     shapes = {folder: input_shape(folder) for folder in folders}
-    models = {folder: Predictor(folder, device, threads, precision=precision) for folder in folders}
+    targets = {folder: target_of(folder) for folder in folders}
+    models = {folder: targets[folder].load(folder, device, threads, precision) for folder in folders}
+    sizes = {folder: (folder / targets[folder].weights).stat().st_size for folder in folders}
     top1: dict[Path, Optional[float]] = dict.fromkeys(folders)
     for folder, run in models.items() if loader is not None else ():
         log(f"{folder}: accuracy ...")
@@ -83,18 +88,13 @@ def benchmark(
     measured = []
     for batch in batches:
         log(f"batch {batch}: {runs} runs of each ...")
-        inputs = {
-            shape: np.random.default_rng(0).standard_normal([batch, *shape]).astype(np.float32)
-            for shape in set(shapes.values())
-        }
-        calls = [lambda run=models[folder], x=inputs[shapes[folder]]: run(x) for folder in folders]
-        taken = timings(calls, runs) * 1e3
+        taken = _time_batch([(models[folder], shapes[folder]) for folder in folders], batch, runs)
         medians, p90 = np.median(taken, axis=0), np.percentile(taken, 90, axis=0)
         measured += [
             Measured(
                 model=str(folder),
                 precision=models[folder].precision,
-                file_bytes=files_of(folder)[1].stat().st_size,
+                file_bytes=sizes[folder],
                 batch=batch,
                 median_ms=float(medians[i]),
                 p90_ms=float(p90[i]),
@@ -107,22 +107,12 @@ def benchmark(
     return measured
 
 
-def evaluation_data(config: Any) -> Any:
-    """``DataLoader.Eval`` of a configuration, without worker processes.
-
-    Raises:
-        SlimError: its data is not there.
-    """
-    from ppcls.utils import logger
-
-    from ..engine.engine import ppcls_engine
-    from ..verify.export_parity import evaluation_loader
-
-    logger.init_logger()  # which data sets expect, and PaddleClas's Engine does
-    loader = evaluation_loader(config, ppcls_engine.build_dataloader)
-    if loader is None:
-        raise SlimError("-c: DataLoader.Eval names no data that is there; set -o DataLoader.Eval.dataset.image_root=")
-    return loader
+def _time_batch(models: Sequence[tuple[Runner, tuple[int, ...]]], batch: int, runs: int) -> np.ndarray:
+    """Milliseconds ``[runs, len(models)]`` of models with input shapes ``(C, H, W)``."""
+    inputs = {
+        shape: np.random.default_rng(0).standard_normal([batch, *shape]).astype(np.float32) for _, shape in models
+    }
+    return timings([lambda run=run, x=inputs[shape]: run(x) for run, shape in models], runs) * 1e3
 
 
 def input_shape(folder: Path) -> tuple[int, ...]:

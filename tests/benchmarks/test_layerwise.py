@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.backbones.jobs import LAYER, PART
+from benchmarks.backbones import layerwise
+from benchmarks.backbones.tolerances import LAYER, PART
 
 from ppcls_slim.checkpoint import SIDECAR
 from ppcls_slim.common.errors import SlimError
-from ppcls_slim.compat import qat_layers
-from ppcls_slim.compat.onednn import int8_passes as onednn_int8
+from ppcls_slim.compat.exported_layers import QuantizedOp, run_layers
+from ppcls_slim.compat.legacy_program import program_of
+from ppcls_slim.compat.onednn import int8_rewrites
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.config.quant import QuantConfig
-from ppcls_slim.deploy.runtime import Predictor
+from ppcls_slim.deploy.paddle_inference import Predictor
 from ppcls_slim.quant import convert, prepare
-from ppcls_slim.quant.methods import qat
-from ppcls_slim.verify import layerwise
+from ppcls_slim.quant.layers import quantized_layers
 
 pytestmark = pytest.mark.paddle26
 
@@ -181,7 +182,7 @@ def exported(images, path, spoil=None, kind=Excited, **options):
     fresh.eval()
     convert.convert_weights(trained, fresh, record)
     if spoil is not None:
-        spoil(qat.quantized_layers(fresh, record))
+        spoil(quantized_layers(fresh, record))
     convert.save(fresh, record, images, [3, 32, 32], path)
     return trained, record
 
@@ -225,17 +226,16 @@ def test_a_wrong_weight_is_named(images, tmp_path):
 
 def test_a_layer_that_is_left_float_is_named(images, tmp_path, monkeypatch):
     trained, record = exported(images, tmp_path / "inference")
-    found = qat_layers.run_layers(tmp_path / "inference", images)
-    floats = [qat_layers.QuantizedOp(op.name, op.weight, None, None, op.made) for op in found]
+    found = run_layers(tmp_path / "inference", images)
+    floats = [QuantizedOp(op.name, op.weight, None, None, op.output) for op in found]
     monkeypatch.setattr(layerwise, "run_layers", lambda path, images: [*found[:2], floats[2]])
     with pytest.raises(SlimError, match="has last in float, which training quantized"):
         layerwise.largest_difference(trained, record, tmp_path / "inference", images)
 
 
 def test_what_an_average_clips_is_found(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(onednn_int8, "_without_scale", lambda block, producers: [])
-    monkeypatch.setattr(onednn_int8, "_to_stay_float", lambda block, producers: [])
-    monkeypatch.setattr(onednn_int8, "_end_scales", lambda block: None)
+    monkeypatch.setattr(int8_rewrites, "MEASURED", ())
+    monkeypatch.setattr(int8_rewrites, "AFTER_MEASURING", ())
     exported(images, tmp_path / "inference")
     assert max(error for error, _ in layerwise.errors_in_int8(tmp_path / "inference", images)) > PART
 
@@ -243,7 +243,7 @@ def test_what_an_average_clips_is_found(images, tmp_path, monkeypatch):
 def test_averages_of_neighbours_stay_in_int8(images, tmp_path):
     path = tmp_path / "inference"
     trained, record = exported(images, path, kind=Halved)
-    with qat_layers.program_of(path) as (_, program, _, _):
+    with program_of(path) as (_, program, _, _):
         pools = [op for op in program.global_block().ops if op.type == "pool2d"]
         assert [op.has_attr("skip_quant") and bool(op.attr("skip_quant")) for op in pools] == [False, True]
     error, _ = layerwise.largest_difference(trained, record, path, images)
@@ -262,7 +262,7 @@ def test_what_paddle_gets_wrong_is_right(images, tmp_path, kind):
 def test_paddings_of_pictures_that_end_with_channels(images, tmp_path):
     path = tmp_path / "inference"
     trained, record = exported(images, path, kind=Windowed)
-    with qat_layers.program_of(path) as (_, program, _, _):
+    with program_of(path) as (_, program, _, _):
         assert "pad" not in {op.type for op in program.global_block().ops}  # run in oneDNN, it ends the process
     error, _ = layerwise.largest_difference(trained, record, path, images)
     assert error < LAYER / 5
@@ -277,7 +277,7 @@ def test_sums_are_right_in_int8(images, tmp_path, kind):
 
 def test_sizes_are_written_as_numbers(images, tmp_path):
     exported(images, tmp_path / "inference", kind=Placed)
-    with qat_layers.program_of(tmp_path / "inference") as (_, program, _, _):
+    with program_of(tmp_path / "inference") as (_, program, _, _):
         kinds = {op.type for op in program.global_block().ops}
     assert "reshape2" in kinds
     assert kinds.isdisjoint({"shape", "fill_constant"})
@@ -308,5 +308,5 @@ def test_a_linear_layer_that_is_read_right_keeps_its_scales(images, tmp_path):
             self.last.weight.set_value(even)
 
     exported(images, tmp_path / "inference", kind=Even)
-    with qat_layers.program_of(tmp_path / "inference") as (_, program, _, _):
+    with program_of(tmp_path / "inference") as (_, program, _, _):
         assert "cast" not in {op.type for op in program.global_block().ops}

@@ -1,0 +1,70 @@
+"""An export beside the dense model: FLOPs, parameters, size and latency."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from ..compat.paddleclas.logger import logger
+from ..config.section import ReportConfig
+from ..prune.plan import Plan
+from ..report.tables import Comparison, comparison_table, summary
+from .job import ExportJob
+from .target import Runner, Target, Verified, find_target
+from .timing import latencies
+
+RUNS = 20
+"""Timed runs of each model where ``Slim.report`` does not say."""
+
+
+def compare_with_dense(job: ExportJob, target: Target, verified: Verified) -> list[Comparison]:
+    """Export the dense model with untrained weights, time both, and log the table.
+
+    Args:
+        job: exported already.
+        target: what it was exported for.
+        verified: what verifying it found.
+
+    Returns:
+        The rows of the table.
+    """
+    baseline = find_target(target.baseline)
+    with tempfile.TemporaryDirectory() as folder:
+        dense = job.of_dense_model(Path(folder))
+        baseline.write(dense, dense.folder)
+        sizes = [
+            (place / one.weights).stat().st_size for one, place in ((baseline, dense.folder), (target, job.folder))
+        ]
+        runs = [baseline.load(dense.folder, job.device), target.load(job.folder, job.device)]
+        rows = [*verified.rows, *_of_plan(job.plan), Comparison("file of weights", *sizes, "B"), *_latency(job, runs)]
+    lines = comparison_table(rows, *target.headings).splitlines()
+    if job.plan is not None and job.quant is None:
+        lines.append(summary(job.plan))
+    for line in lines:
+        logger.info(line)
+    return rows
+
+
+def _of_plan(plan: Optional[Plan]) -> list[Comparison]:
+    if plan is None:
+        return []
+    flops, parameters = plan.flops, plan.parameters
+    return [
+        Comparison("FLOPs (multiply-accumulates)", flops["dense"], flops["pruned"]),
+        Comparison("parameters", parameters["dense"], parameters["pruned"]),
+    ]
+
+
+def _latency(job: ExportJob, runs: Sequence[Runner]) -> list[Comparison]:
+    report = job.report or ReportConfig(latency_runs=RUNS)
+    where = "GPU" if job.device == "gpu" else "one thread, oneDNN"
+    rows = []
+    for batch in report.batch_sizes:
+        images = np.random.default_rng(0).standard_normal([batch, *job.input_shape]).astype(np.float32)
+        dense, compressed = latencies([lambda run=run, x=images: run(x) for run in runs], report.latency_runs)
+        rows.append(Comparison(f"latency, batch {batch}, {where}", dense, compressed, "ms"))
+    return rows

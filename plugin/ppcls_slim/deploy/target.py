@@ -1,0 +1,138 @@
+"""A deployment target: how a model is written for an engine, loaded into it, and verified there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from pydantic import BaseModel
+
+from ..common.errors import SlimError
+from ..common.registry import Registry
+from ..report.tables import Comparison
+from .job import ExportJob
+
+TARGETS = Registry("ppcls_slim.deploy.targets", "ppcls_slim.targets", "deployment target", "TARGET")
+FLOAT, QUANTIZED = "paddle_fp32", "paddle_int8"
+"""What a float and a quantized model are exported for where nothing else is asked for."""
+
+
+class Runner(Protocol):
+    """An exported model, loaded.
+
+    Attributes:
+        precision: what it runs in: ``fp32``, ``int8``, ``bf16``, ``fp16``.
+    """
+
+    precision: str
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Run on ``[n, C, H, W]`` float32; return the first output."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What verifying an export found.
+
+    Attributes:
+        figures: plain data, kept in ``inference.slim.json`` as ``verified``.
+        rows: first rows of the table that compares the export with the dense model.
+        note: what the log says behind the place of the export.
+    """
+
+    figures: Mapping[str, Any]
+    rows: Sequence[Comparison] = ()
+    note: str = ""
+
+
+@runtime_checkable
+class Target(Protocol):
+    """An engine that models are exported for.
+
+    To add one, write ``deploy/targets/<name>.py`` with an object ``TARGET`` of this kind. From outside the project,
+    publish such an object as an entry point of the group ``ppcls_slim.targets``. Patches that the engine needs are
+    applied in ``write`` and ``load``, and are in ``compat/``.
+
+    Attributes:
+        Options: the target's options, with their defaults and documentation; ``ExportJob.options`` sets them.
+        baseline: name of the target that the dense model is exported for, to compare with.
+        headings: of the two columns of that comparison: the dense model, and this export.
+        weights: name of the file whose size is compared.
+        may_write: names of files that an export may leave out; an older export's is then removed.
+
+    Example:
+        >>> target = find_target("paddle_fp32")
+        >>> target.write(job, folder)
+        >>> run = target.load(folder, "cpu")
+        >>> probabilities = run(job.samples.images)
+    """
+
+    Options: type[BaseModel]
+    baseline: str
+    headings: tuple[str, str]
+    weights: str
+    may_write: Sequence[str]
+
+    def write(self, job: ExportJob, folder: Path) -> None:
+        """Write the model into a folder that exists.
+
+        Raises:
+            SlimError: the engine cannot express the model.
+        """
+
+    def recognizes(self, folder: Path) -> bool:
+        """Whether a folder holds an export for this target."""
+
+    def load(self, folder: Path, device: str = "cpu", threads: int = 1, precision: str = "auto") -> Runner:
+        """Load what ``write`` wrote.
+
+        Args:
+            folder: what ``write`` wrote into.
+            device: ``cpu`` or ``gpu``.
+            threads: CPU threads.
+            precision: ``auto``: the one that the target is for.
+
+        Raises:
+            SlimError: the files, the device or the precision cannot be used.
+        """
+
+    def verify(self, job: ExportJob, folder: Path, expected: np.ndarray) -> Verified:
+        """Compare what ``write`` wrote with the trained model.
+
+        Args:
+            job: as ``write`` got it.
+            folder: what ``write`` wrote into.
+            expected: outputs of the trained model on the samples of the job, from before ``write`` (which may
+                rearrange the model), ``[n, ...]``.
+
+        Raises:
+            SlimError: the export computes something else.
+        """
+
+
+def find_target(name: str) -> Target:
+    """Return the target of this name.
+
+    Raises:
+        SlimError: there is none.
+    """
+    target: Target = TARGETS.get(name, Target)  # type: ignore[type-abstract]
+    return target
+
+
+def target_of(folder: Path) -> Target:
+    """Return the target that a folder was exported for.
+
+    Raises:
+        SlimError: there is no such folder, or no exported model in it.
+    """
+    if not folder.is_dir():
+        raise SlimError(f"--model-dir: there is no folder {folder}; give the one that export_model.py wrote")
+    for name in TARGETS.names():
+        target = find_target(name)
+        if target.recognizes(folder):
+            return target
+    raise SlimError(f"--model-dir: {folder} holds no exported model ({find_target(FLOAT).may_write[0]} is missing)")

@@ -1,0 +1,1 @@
+"""Deployment targets: one file each, whose name is the target's."""

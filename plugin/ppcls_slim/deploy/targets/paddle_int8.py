@@ -1,0 +1,194 @@
+"""``paddle_int8``: quantized models for Paddle Inference: oneDNN on CPUs, TensorRT on NVIDIA GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...common.errors import SlimError
+from ...compat.paddle import paddle
+from ...compat.paddleclas.logger import logger
+from ...quant import convert
+from ...quant.record import QuantRecord
+from ...report.tables import Comparison
+from ...verify import int8 as int8_parity
+from ...verify.accuracy import logits_of
+from .. import paddle_inference
+from ..job import ExportJob
+from ..paddle_inference import Predictor
+from ..target import Verified
+
+HOW_TO_RUN = "HOW_TO_RUN_FAST.txt"
+
+
+class Options(BaseModel):
+    """Options of ``paddle_int8``; the keys of ``Slim.quant`` of the same names set them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verify_samples: int = Field(1000, ge=1, description="Evaluation samples that an export is checked on.")
+    verify_threshold: float = Field(
+        0.02,
+        ge=0.0,
+        le=1.0,
+        description="Warn when int8 loses more top-1 than this share, or differs in more top-1 predictions.",
+    )
+
+
+class PaddleInt8:
+    """Int8 files of Paddle Inference."""
+
+    Options = Options
+    baseline = "paddle_fp32"
+    headings = ("FP32", "int8")
+    weights = paddle_inference.WEIGHTS
+    may_write: Sequence[str] = (*paddle_inference.PROGRAMS, HOW_TO_RUN)
+
+    def write(self, job: ExportJob, folder: Path) -> None:
+        """Write the program, the weights, and how to run them in int8.
+
+        Raises:
+            SlimError: int8 cannot express what was trained.
+        """
+        if job.quant is None or job.int8_model is None:
+            raise SlimError("paddle_int8 exports quantized models, and this one is float: train it with Slim.quant")
+        path = folder / paddle_inference.NAME
+        rescaled = convert.save(job.int8_model(), job.quant, job.samples.images, [*job.input_shape], path)
+        if rescaled:
+            logger.info(
+                f"ppcls_slim: on a CPU, {len(rescaled)} linear layers compute with one scale for all columns: Paddle "
+                f"{paddle.__version__} reads those of the columns wrong"
+            )
+        (folder / HOW_TO_RUN).write_text(_how_to(job.quant), encoding="utf-8")
+
+    def recognizes(self, folder: Path) -> bool:
+        """Whether a folder holds a model for Paddle Inference that is quantized."""
+        return paddle_inference.is_exported(folder) and paddle_inference.is_quantized(folder)
+
+    def load(self, folder: Path, device: str = "cpu", threads: int = 1, precision: str = "auto") -> Predictor:
+        """Load it, in int8 where the device can."""
+        return Predictor(folder, device, threads, precision)
+
+    def verify(self, job: ExportJob, folder: Path, expected: np.ndarray) -> Verified:
+        """Compare fake-quant with the exported model in float (the reference run) and in int8, on evaluation data.
+
+        Raises:
+            SlimError: Paddle cannot run the model in int8.
+        """
+        options = _options(job)
+        found = _compare(job, self._ways_to_run(job, folder), options.verify_samples)
+        for line in int8_parity.lines(found):
+            logger.info(f"ppcls_slim: {line}")
+        warning = int8_parity.warning(found, options.verify_threshold)
+        if warning is not None:
+            logger.warning(f"ppcls_slim: {warning}")
+        note = f"; {HOW_TO_RUN} beside it says how to run it fast"
+        return Verified({**found, "warned": warning is not None}, _rows(job, found), note)
+
+    def _ways_to_run(self, job: ExportJob, folder: Path) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+        def trained(images: np.ndarray) -> np.ndarray:
+            with paddle.no_grad():
+                scores: np.ndarray = logits_of(job.model(paddle.to_tensor(images))).numpy()
+            return scores
+
+        return {
+            int8_parity.FAKE_QUANT: trained,
+            int8_parity.REFERENCE: Predictor(folder, job.device, onednn=False),
+            int8_parity.INT8: with_clear_errors(self.load(folder, job.device), job.device),
+        }
+
+
+def _options(job: ExportJob) -> Options:
+    settings = job.settings or (job.quant.settings if job.quant else None)
+    known = {} if settings is None else {key: getattr(settings, key) for key in Options.model_fields}
+    return Options.model_validate({**known, **job.options})
+
+
+def _compare(job: ExportJob, ways: dict[str, Callable[[np.ndarray], np.ndarray]], samples: int) -> dict[str, Any]:
+    """Run evaluation data, or else the samples of the job, and compare; see :mod:`...verify.int8`."""
+    loader = job.evaluation()
+    outputs: dict[str, list[np.ndarray]] = {name: [] for name in ways}
+    labels: list[np.ndarray] = []
+    seen = 0
+    for batch in loader if loader is not None else [(job.samples.images, None)]:
+        images = np.asarray(batch[0], dtype=np.float32)
+        for name, run in ways.items():
+            outputs[name].append(np.asarray(run(images)).reshape(len(images), -1))
+        if loader is not None:
+            labels.append(np.asarray(batch[1]).reshape(len(images), -1))
+        seen += len(images)
+        if seen >= samples:
+            break
+    truth = np.concatenate(labels) if labels else None
+    truth = truth[:, 0] if truth is not None and truth.shape[1] == 1 else None  # several labels: no top-1
+    compare = int8_parity.features if job.gives_features else int8_parity.top1_predictions
+    together = {name: np.concatenate(parts) for name, parts in outputs.items()}
+    return {"source": job.samples.source, **compare(together, truth)}
+
+
+def with_clear_errors(run: Predictor, device: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Make one line of what stops int8 in Paddle's C++."""
+
+    def call(images: np.ndarray) -> np.ndarray:
+        try:
+            return run(images)
+        except RuntimeError as error:
+            last = str(error).strip().splitlines()[-1][:160]
+            raise SlimError(
+                f"Paddle {paddle.__version__} cannot run this model in {run.precision} on the {device} ({last}): "
+                "leave layers float with Slim.quant.skip, and report it; nothing was exported"
+            ) from error
+
+    return call
+
+
+def _rows(job: ExportJob, found: dict[str, Any]) -> list[Comparison]:
+    """Accuracy of fake-quant and int8, and how close they are."""
+    before = _percent(job.top1_dense)
+    close = int8_parity.closeness(found, int8_parity.INT8)
+    fake, real = (_percent(int8_parity.accuracy_of(found, way)) for way in (int8_parity.FAKE_QUANT, int8_parity.INT8))
+    compared = f"of {found['samples']}, fake-quant and int8"
+    if found["kind"] == int8_parity.TOP1:
+        what = "top-1"
+        parity = Comparison(f"equal top-1 predictions {compared}", None, 100 * close, "%")
+    else:
+        what, before = "recall@1", None
+        parity = Comparison(f"mean cosine of features {compared}", None, close)
+    return [
+        Comparison(f"{what}, fake-quant", before, fake, "%"),
+        Comparison(f"{what}, real int8", before, real, "%"),
+        parity,
+    ]
+
+
+def _percent(share: Optional[float]) -> Optional[float]:
+    return None if share is None else 100 * share
+
+
+def _how_to(record: QuantRecord) -> str:
+    stored = "int8" if record.settings.onnx_format else "float32 on the int8 grid (onnx_format: false)"
+    return f"""This is a quantized model: {record.summary()}.
+Weights are stored as {stored}.
+
+It is fast only when it is told to run in int8. Without the switches below it computes in float with extra
+quantization steps, several times slower than the float model.
+
+CPU with VNNI (oneDNN), Paddle Inference:
+    config.enable_mkldnn()
+    config.enable_mkldnn_int8()        # the one that people forget
+    config.set_mkldnn_cache_capacity(10)
+tools/predict.py does just that.
+
+NVIDIA GPU with TensorRT, Paddle Inference built with it:
+    config.enable_use_gpu(256, 0)
+    config.enable_tensorrt_engine(1 << 30, max_batch_size=1, min_subgraph_size=3,
+                                  precision_mode=paddle.inference.PrecisionType.Int8,
+                                  use_static=False, use_calib_mode=False)
+"""
+
+
+TARGET = PaddleInt8()
