@@ -127,7 +127,7 @@ def cli(tmp_path, monkeypatch, capfd):
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> Path:
     """Folder of digit images in ImageNet layout, with short lists beside the full ones."""
-    from ppcls_slim.engine.engine import DigitsDataset
+    from ppcls_slim.zoo.datasets.digits import DigitsDataset
 
     root = tmp_path_factory.mktemp("data") / "digits"
     DigitsDataset(str(root), "train")

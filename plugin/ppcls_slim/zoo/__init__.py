@@ -1,1 +1,1 @@
-"""Backbones that ``Arch.name`` accepts through the plugin."""
+"""Backbones and data sets of our own; :mod:`.registration` makes their names known to PaddleClas."""

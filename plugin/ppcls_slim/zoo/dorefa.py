@@ -1,4 +1,4 @@
-"""DoReFa's weight quantizer, which the PACT paper uses beside its activations.
+"""The weight quantizer of DoReFa-Net, which the PACT paper uses for the weights.
 
 Zhou et al., "DoReFa-Net", arXiv:1606.06160, equation 9. The formula in float64, for tests:
 :func:`ppcls_slim.reference.pact.dorefa_weight`.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..compat.layers import conv_settings
 from ..compat.paddle import paddle
 
 
 def dorefa_weight(weight: paddle.Tensor, bits: int) -> paddle.Tensor:
-    """Quantize a weight of any shape to ``2^bits`` levels from -1 to 1, zero not among them.
+    """Quantize a weight of any shape to ``2^bits`` levels from -1 to 1; zero is not one of them.
 
-    Rounding is passed straight through; the gradient of the largest magnitude goes to the one element that has it.
+    The gradient ignores the rounding (straight-through estimator); that of the largest magnitude goes to one element.
     """
     squashed, steps = paddle.tanh(weight), 2**bits - 1
     magnitudes = squashed.abs().flatten()
@@ -28,8 +29,9 @@ class DorefaConv2D(paddle.nn.Conv2D):
     """A convolution whose weight is quantized in every forward pass; the parameter itself stays float.
 
     Args:
-        bits: of the weight.
-        *arguments, **options: as for ``paddle.nn.Conv2D``.
+        *arguments: as for ``paddle.nn.Conv2D``.
+        bits: bits of the weight.
+        **options: as for ``paddle.nn.Conv2D``.
     """
 
     def __init__(self, *arguments: Any, bits: int, **options: Any):
@@ -39,4 +41,5 @@ class DorefaConv2D(paddle.nn.Conv2D):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """``[n, in_c, h, w]`` -> ``[n, out_c, h_out, w_out]``."""
         weight = dorefa_weight(self.weight, self.bits)
-        return paddle.nn.functional.conv2d(x, weight, self.bias, self._stride, self._padding, groups=self._groups)
+        stride, padding, dilation, groups = conv_settings(self)
+        return paddle.nn.functional.conv2d(x, weight, self.bias, stride, padding, dilation, groups)

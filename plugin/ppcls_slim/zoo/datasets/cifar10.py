@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-from ppcls.data.dataloader.common_dataset import create_operators
-from ppcls.data.preprocess import transform
 
 from ...common.errors import SlimError, did_you_mean
 from ...compat.paddle import paddle
+from ...compat.paddleclas.find import find_ppcls
+
+find_ppcls()
+from ppcls.data.dataloader.common_dataset import create_operators  # noqa: E402  (PaddleClas was found)
+from ppcls.data.preprocess import transform  # noqa: E402
 
 SPLITS = ("train", "test")
 
@@ -20,19 +23,19 @@ SPLITS = ("train", "test")
 class Cifar10Dataset(paddle.io.Dataset):
     """50,000 training and 10,000 test images of 32x32 pixels, kept in memory.
 
-    Gives ``(image [3, 32, 32], label)``. What every paper on these networks does to a training image is
-    ``crop_padding: 4`` and ``flip: True``; normalization is PaddleClas's ``NormalizeImage`` among the
-    ``transform_ops``. Random numbers are NumPy's global ones, which the engine seeds in every epoch.
+    An item is ``(image [3, 32, 32], label)``. The usual augmentation of training images is ``crop_padding: 4`` and
+    ``flip: True``; they are normalized by PaddleClas's ``NormalizeImage`` in ``transform_ops``. Random numbers come
+    from NumPy's global generator, which the engine seeds in every epoch.
 
     Args:
         data_file: the ``.npz``.
         split: ``train`` or ``test``.
         crop_padding: pixels of black around the image before a random 32x32 crop; 0 does not crop.
-        flip: mirror left to right with probability one half.
+        flip: mirror left to right with probability 0.5.
         transform_ops: PaddleClas's operators on uint8 RGB ``[32, 32, 3]``, after crop and flip.
 
     Raises:
-        SlimError: there is no such split, or the file is missing, damaged or something else.
+        SlimError: there is no such split, or the file is missing, damaged or not CIFAR-10.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ def read_split(file: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Return images uint8 ``[n, 32, 32, 3]`` and labels int64 ``[n]``.
 
     Raises:
-        SlimError: the file is missing, damaged or something else.
+        SlimError: the file is missing, damaged or not CIFAR-10.
     """
     if not file.is_file():
         raise SlimError(f"dataset.data_file: there is no {file}; write it with tools/prepare_cifar10.py")

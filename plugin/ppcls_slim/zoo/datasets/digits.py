@@ -13,7 +13,7 @@ from ...common.errors import SlimError
 from ...compat.paddleclas.find import find_ppcls
 
 find_ppcls()
-from ppcls.data.dataloader.imagenet_dataset import ImageNetDataset  # noqa: E402
+from ppcls.data.dataloader.imagenet_dataset import ImageNetDataset  # noqa: E402  (PaddleClas was found)
 
 SPLITS = ("train", "test")
 _NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -22,8 +22,8 @@ _NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 class DigitsDataset(ImageNetDataset):
     """1,797 digits of 8x8 pixels (UCI ML hand-written digits, bundled with scikit-learn).
 
-    The images are written as PNG files in ImageNet layout on first use, so that every tool that takes
-    files (infer, predict) works on them: ``<image_root>/images/<split>/``, ``<split>_list.txt`` and
+    The images are written as PNG files in ImageNet layout on first use, so that every tool that reads files (infer,
+    predict) works with them: ``<image_root>/images/<split>/``, ``<split>_list.txt`` and
     ``labels.txt``. Four fifths of each class are for training, one fifth for testing.
 
     Args:
@@ -44,7 +44,7 @@ class DigitsDataset(ImageNetDataset):
 
 
 def write_digits(root: Path) -> None:
-    """Write the files unless they are there; several processes may do so at once."""
+    """Write the files if they are not there; several processes may do so at once."""
     if (root / "labels.txt").is_file():
         return
     from sklearn.datasets import load_digits
