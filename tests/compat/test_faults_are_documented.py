@@ -13,7 +13,12 @@ COMPAT = ROOT / "plugin/ppcls_slim/compat"
 NO_FAULTS = {"__init__", "export_time", "int8_rewrites", "predictor"}  # of onednn/: they apply those that are
 FAULTS = sorted(
     path
-    for path in [*COMPAT.glob("*/faults/*.py"), *COMPAT.glob("onednn/*.py"), COMPAT / "legacy_ops.py"]
+    for path in [
+        *COMPAT.glob("*/faults/*.py"),
+        *COMPAT.glob("onednn/*.py"),
+        COMPAT / "legacy_ops.py",
+        COMPAT / "quiet_passes.py",
+    ]
     if path.stem not in NO_FAULTS
 )
 
