@@ -33,8 +33,8 @@ def save_number(folder, number, sidecar=None):
 def saved_number(folder):
     found = checkpoints.open_checkpoint(str(folder / "model/latest"), "Global.checkpoints")
     weights = checkpoints.read_weights(found)
-    states = checkpoints.load_file(checkpoints.with_suffix(found.stem, ".pdstates"))
-    assert float(weights["w"][0]) == states["epoch"] == found.metadata["number"]
+    states = checkpoints.load_file(checkpoints.with_suffix(found.path_prefix, ".pdstates"))
+    assert float(weights["w"][0]) == states["epoch"] == found.metadata.number
     return states["epoch"]
 
 
@@ -44,7 +44,7 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     sys.path[:0] = [{plugin!r}, {tests!r}]
     from test_checkpoint import save_number
-    from ppcls_slim import checkpoint
+    from ppcls_slim.checkpoint import files
 
     def die(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -52,9 +52,9 @@ KILLED = textwrap.dedent("""
     moment, folder = sys.argv[1], Path(sys.argv[2])
     save_number(folder, 1)
     if moment == "writing":
-        checkpoint.sha256 = die
+        files.sha256 = die
     elif moment == "before the first move":
-        checkpoint.finish_interrupted = lambda folder, calls=[]: calls.append(0) if not calls else die()
+        files.finish_interrupted = lambda folder, calls=[]: calls.append(0) if not calls else die()
     else:
         replace = Path.replace
         def replace_once(source, target, calls=[]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -10,11 +10,14 @@ from .. import checkpoint as checkpoints
 from ..checkpoint import Checkpoint
 from ..common.errors import SlimError
 from ..compat.paddle import gpu_available, paddle
+from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.stand_ins import averages_weights
+from ..compat.paddleclas.types import ClasConfig, DataLoader
 from ..config.section import SlimConfig, read_section
 from ..zoo.datasets import ON_DEMAND
 
 
-def check_device(config: Any) -> None:
+def check_device(config: ClasConfig) -> None:
     """Refuse a GPU that is not there.
 
     Raises:
@@ -29,7 +32,7 @@ def check_device(config: Any) -> None:
         )
 
 
-def check_data(config: Any, mode: str) -> None:
+def check_data(config: ClasConfig, mode: str) -> None:
     """Refuse paths that do not exist before anything is built.
 
     Raises:
@@ -48,25 +51,7 @@ def check_data(config: Any, mode: str) -> None:
             raise SlimError(f"Infer.infer_imgs: {images} does not exist; give an image or a folder of images")
 
 
-def check_ema(config: Any, mode: str, known: bool) -> None:
-    """Refuse a section EMA that this PaddleClas would pass over.
-
-    Args:
-        config: PaddleClas configuration.
-        mode: as for the engine.
-        known: whether its engine averages weights (release/2.5 and later do; 2.4.2 does not).
-
-    Raises:
-        SlimError: with the remedy.
-    """
-    if mode == "train" and config.get("EMA") and not known:
-        raise SlimError(
-            "EMA: this PaddleClas keeps no moving average of the weights and would ignore the section: remove it "
-            "(-o EMA=None), or use a PaddleClas source checkout of release/2.5 or later"
-        )
-
-
-def _paths(section: Any, where: str) -> list[tuple[str, str]]:
+def _paths(section: Mapping[str, Any], where: str) -> list[tuple[str, str]]:
     found = []
     for key, value in section.items():
         if isinstance(value, dict) and key != "transform_ops":
@@ -77,7 +62,72 @@ def _paths(section: Any, where: str) -> list[tuple[str, str]]:
     return found
 
 
-def find_checkpoint(config: Any, mode: str) -> Optional[Checkpoint]:
+def check_ema(config: ClasConfig, slim: SlimConfig, mode: str) -> None:
+    """Refuse a section EMA that this PaddleClas would pass over, or that contradicts a schedule.
+
+    Raises:
+        SlimError: with the remedy.
+    """
+    if not config.get("EMA"):
+        return
+    if mode == "train" and not averages_weights():
+        raise SlimError(
+            "EMA: this PaddleClas keeps no moving average of the weights and would ignore the section: remove it "
+            "(-o EMA=None), or use a PaddleClas source checkout of release/2.5 or later"
+        )
+    if slim.prune is not None and slim.prune.schedule is not None:
+        raise SlimError("EMA: averaged weights are not zero where Slim.prune.schedule zeroes: remove one of them")
+
+
+def check_compression(config: ClasConfig, slim: SlimConfig, checkpoint: Optional[Checkpoint], mode: str) -> None:
+    """Refuse a ``Slim`` section that does not go with the checkpoint or the mode.
+
+    Raises:
+        SlimError: with the remedy.
+    """
+    if checkpoint is not None and checkpoint.quant is not None:
+        _check_quantized(config, slim, checkpoint, mode)
+        return
+    if slim.quant is not None:
+        _check_float(config, checkpoint, mode)
+    dense = checkpoint is None or (checkpoint.plan is None and checkpoint.masked is None)
+    if slim.prune is not None and dense and mode != "train":
+        raise SlimError(no_plan(checkpoint, mode))
+
+
+def _check_quantized(config: ClasConfig, slim: SlimConfig, checkpoint: Checkpoint, mode: str) -> None:
+    _check_amp(config)
+    if slim.prune is not None and slim.quant is None and mode == "train" and checkpoint.plan is None:
+        raise SlimError(
+            f"Slim.prune: {checkpoint.weights} is quantized already; prune the float model first, then quantize"
+        )
+
+
+def _check_float(config: ClasConfig, checkpoint: Optional[Checkpoint], mode: str) -> None:
+    """``Slim.quant`` with a checkpoint that is float, or none."""
+    _check_amp(config)
+    if mode != "train":
+        where = f"{checkpoint.weights} is float, and" if checkpoint is not None else "there is no checkpoint:"
+        raise SlimError(
+            f"Slim.quant: {where} {mode} needs a quantized checkpoint with its .slim.json; train it first, or remove "
+            "Slim.quant to use the float model"
+        )
+    if checkpoint is not None and config["Global"].get("checkpoints"):
+        raise SlimError(
+            f"Global.checkpoints: {checkpoint.weights} is float and cannot resume a quantized training; give it as "
+            "Global.pretrained_model"
+        )
+
+
+def _check_amp(config: ClasConfig) -> None:
+    if config.get("AMP"):
+        raise SlimError(
+            "AMP: Paddle's fake quantizers run in float32 only; remove the AMP section (or set -o AMP=None) to train "
+            "or evaluate a quantized model"
+        )
+
+
+def find_checkpoint(config: ClasConfig, mode: str) -> Optional[Checkpoint]:
     """Open ``Global.checkpoints`` (training) or ``Global.pretrained_model``.
 
     Raises:
@@ -92,29 +142,34 @@ def find_checkpoint(config: Any, mode: str) -> Optional[Checkpoint]:
     if str(path).startswith(("http://", "https://")):
         path = _download(str(path), key)
     found = checkpoints.open_checkpoint(str(path), key)
-    prune = (read_section(config) or SlimConfig()).prune
-    if resume and found.zeroed is not None and (prune is None or prune.schedule is None):
+    if resume:
+        _check_resumed(found, read_section(config) or SlimConfig(), key)
+    return found
+
+
+def _check_resumed(found: Checkpoint, slim: SlimConfig, key: str) -> None:
+    """A training is resumed with the ``Slim.prune`` section that it began with."""
+    scheduled = slim.prune is not None and slim.prune.schedule is not None
+    if found.masked is not None and not scheduled:
         raise SlimError(
             f"{key}: {found.weights} is of a training with Slim.prune.schedule: keep that section to resume, or give "
             "the checkpoint as Global.pretrained_model to go on without what is zeroed"
         )
-    if resume and found.zeroed is None and found.plan is None and prune is not None:
+    if found.masked is None and found.plan is None and slim.prune is not None:
         raise SlimError(no_plan(found, "train"))
-    if resume and found.plan is not None and prune is not None and prune.schedule is not None:
+    if found.plan is not None and scheduled:
         raise SlimError(
             f"{key}: {found.weights} is pruned already; give it as Global.pretrained_model to fine-tune it, or "
             "resume from the latest checkpoint of the training with the schedule"
         )
-    return found
 
 
 def _download(address: str, key: str) -> str:
-    from ppcls.utils import logger
-    from ppcls.utils.download import get_weights_path_from_url
+    from ppcls.utils.download import get_weights_path_from_url  # takes a second to import
 
     logger.init_logger()  # the download logs, and fails without
     try:
-        return get_weights_path_from_url(address)
+        return str(get_weights_path_from_url(address))
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
         raise SlimError(f"{key}: {address} cannot be downloaded ({reason}); give a file instead") from error
@@ -124,17 +179,17 @@ def no_plan(found: Optional[Checkpoint], mode: str) -> str:
     """The message for a pruning section without a checkpoint that says what was pruned."""
     if found is None:
         return f"Slim.prune: {mode} needs a pruned checkpoint; give it with -o Global.pretrained_model=..."
-    sidecar = checkpoints.with_suffix(found.stem, checkpoints.SIDECAR)
+    sidecar = checkpoints.with_suffix(found.path_prefix, checkpoints.SIDECAR)
     return (
         f"{found.weights} has no plan beside it ({sidecar.name}), so nothing says how it was pruned: copy that "
         "file too, or remove the Slim section if the model is dense"
     )
 
 
-def with_clear_errors(build_dataloader: Callable[..., Any]) -> Callable[..., Any]:
+def with_clear_errors(build_dataloader: Callable[..., DataLoader]) -> Callable[..., DataLoader]:
     """Turn the bare assertion of PaddleClas's data sets into a line that names the file."""
 
-    def build(config: Any, mode: str, *args: Any, **kwargs: Any) -> Any:
+    def build(config: ClasConfig, mode: str, *args: Any, **kwargs: Any) -> DataLoader:
         try:
             return build_dataloader(config, mode, *args, **kwargs)
         except AssertionError as error:
@@ -146,7 +201,7 @@ def with_clear_errors(build_dataloader: Callable[..., Any]) -> Callable[..., Any
     return build
 
 
-def _first_missing_image(section: Any) -> Optional[str]:
+def _first_missing_image(section: Mapping[str, Any]) -> Optional[str]:
     dataset = section.get("dataset", {})
     listing, root = dataset.get("cls_label_path"), dataset.get("image_root")
     if not isinstance(listing, str) or not Path(listing).is_file():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from ppcls.utils import logger
 
 from ..common.errors import SlimError
 from ..compat.distributed import broadcast_from_rank0
-from ..compat.paddleclas.patches import copy_config
+from ..compat.paddleclas.config import copy_config
+from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.types import ClasConfig
 from ..config.section import read_section
 from .engine import SlimEngine
 from .preflight import find_checkpoint
@@ -17,7 +16,7 @@ from .preflight import find_checkpoint
 FLOAT = "float"  # folder of the first stage in Global.output_dir
 
 
-def train(config: Any) -> SlimEngine:
+def train(config: ClasConfig) -> SlimEngine:
     """Train as the configuration says; return the engine of the last stage.
 
     Args:
@@ -41,20 +40,20 @@ def train(config: Any) -> SlimEngine:
     return _train(second)
 
 
-def _float_stage(config: Any) -> Path:
-    """Train the float model; return the stem of its best checkpoint."""
+def _float_stage(config: ClasConfig) -> Path:
+    """Train the float model; return the path prefix of its best checkpoint."""
     first = copy_config(config)
     first["Slim"].pop("quant")
     first["Global"]["output_dir"] = str(Path(config["Global"]["output_dir"]) / FLOAT)
-    saved = _train(first).saved
+    progress = _train(first).progress
     # Only the first process saves, and knows where.
-    stem = broadcast_from_rank0(lambda: str(saved.get("best_model") or saved.get("latest") or ""))
-    if not stem:
+    best = broadcast_from_rank0(lambda: str(progress.best_checkpoint or ""))
+    if not best:
         raise SlimError("Slim.quant.epochs: the float stage saved no checkpoint to quantize; raise Global.epochs")
-    return Path(stem)
+    return Path(best)
 
 
-def _train(config: Any) -> SlimEngine:
+def _train(config: ClasConfig) -> SlimEngine:
     engine = SlimEngine(config, "train")
     engine.train()
     return engine

@@ -11,10 +11,11 @@ import yaml
 
 from conftest import ROOT, output_prefix
 from ppcls_slim.compat.paddle import paddle
-from ppcls_slim.config.section import PruneConfig
-from ppcls_slim.prune.pruner import make_plan
+from ppcls_slim.config.prune import PruneConfig
+from ppcls_slim.prune.planning import make_plan
 from ppcls_slim.prune.schedules.mask_state import MaskState
-from ppcls_slim.prune.schedules.schedule import make_schedule, remove_masked
+from ppcls_slim.prune.schedules.remove_masked import remove_masked
+from ppcls_slim.prune.schedules.schedule import make_schedule
 from ppcls_slim.reference import fpgm
 from ppcls_slim.zoo.cifar_resnet import CifarResNet
 
@@ -187,22 +188,22 @@ def test_from_training_to_export(cli, small, tmp_path, layers):
 
 @pytest.mark.parametrize(("name", "layers"), [("masked", "groups"), ("masked", "convolutions"), ("soft", "groups")])
 def test_resuming_repeats_what_would_have_been(cli, small, tmp_path, monkeypatch, name, layers):
-    from ppcls_slim.engine.engine import SlimEngine
+    from ppcls_slim.engine.hooks import Seeding
 
     config = with_schedule(small, schedule={"name": name, "layers": layers})
     base = ("-c", config, "-o", "Global.epochs=3")
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     assert cli("train", *base, "-o", f"Global.output_dir={whole}").status == 0
-    epoch = SlimEngine._seeded_epoch
+    before_epoch = Seeding.before_epoch
 
-    def interrupted(self, engine, epoch_id, step):
-        if epoch_id == 3:
+    def interrupted(self, model, epoch):
+        if epoch == 3:
             raise KeyboardInterrupt
-        epoch(self, engine, epoch_id, step)
+        before_epoch(self, model, epoch)
 
-    monkeypatch.setattr(SlimEngine, "_seeded_epoch", interrupted)
+    monkeypatch.setattr(Seeding, "before_epoch", interrupted)
     assert cli("train", *base, "-o", f"Global.output_dir={halves}").status == 130
-    monkeypatch.setattr(SlimEngine, "_seeded_epoch", epoch)
+    monkeypatch.setattr(Seeding, "before_epoch", before_epoch)
     latest = output_prefix(halves, "latest")
     resumed = cli("train", *base, "-o", f"Global.output_dir={halves}", "-o", f"Global.checkpoints={latest}")
     assert resumed.status == 0, resumed.err

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from .stand_ins import logger
+from .engine import load_engine
+
+load_engine()
+
+from ppcls.utils import logger  # noqa: E402  (after PaddleClas was found)
 
 __all__ = ["logger"]

@@ -1,0 +1,45 @@
+"""Weights and how the model was compressed, saved and loaded together.
+
+Beside what PaddleClas saves (``best_model.pdparams`` and so on) lies ``best_model.slim.json``: the plan,
+the versions that wrote it and the SHA-256 of the weights file. A checkpoint is all of its files or none.
+"""
+
+from __future__ import annotations
+
+from .files import (
+    AVERAGED,
+    OPTIMIZER,
+    SIDECAR,
+    STATES,
+    WEIGHTS,
+    finish_interrupted,
+    path_prefix_of,
+    save,
+    sha256,
+    with_suffix,
+)
+from .metadata import AlphaHistory, Metadata, sidecar, versions
+from .reading import Checkpoint, Weights, load_exactly, load_file, open_checkpoint, read_weights
+
+__all__ = [
+    "AVERAGED",
+    "OPTIMIZER",
+    "SIDECAR",
+    "STATES",
+    "WEIGHTS",
+    "AlphaHistory",
+    "Checkpoint",
+    "Metadata",
+    "Weights",
+    "finish_interrupted",
+    "load_exactly",
+    "load_file",
+    "open_checkpoint",
+    "path_prefix_of",
+    "read_weights",
+    "save",
+    "sha256",
+    "sidecar",
+    "versions",
+    "with_suffix",
+]

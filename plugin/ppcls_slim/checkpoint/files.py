@@ -1,0 +1,79 @@
+"""Checkpoints on disk: saved atomically, and found again after an interruption.
+
+The files of a checkpoint are written into a folder of their own, one rename of that folder says that they are
+complete, and moving them into place is finished by whoever comes next if it was interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Optional
+
+SIDECAR = ".slim.json"
+WEIGHTS = ".pdparams"
+OPTIMIZER = ".pdopt"
+STATES = ".pdstates"
+AVERAGED = ".pdema"
+_WRITING, _COMPLETE = ".writing-", ".complete-"
+
+
+def with_suffix(path_prefix: Path, suffix: str) -> Path:
+    """Append a suffix (``Path.with_suffix`` would cut ``epoch_1.5``)."""
+    return path_prefix.with_name(path_prefix.name + suffix)
+
+
+def path_prefix_of(path: str) -> Path:
+    """Path without ``.pdparams``, which PaddleClas accepts with and without."""
+    return Path(path[: -len(WEIGHTS)] if path.endswith(WEIGHTS) else path)
+
+
+def save(folder: Path, prefix: str, write: Callable[[Path], None], sidecar: Optional[Mapping[str, Any]]) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        folder: output folder.
+        prefix: ``latest``, ``best_model``, ``epoch_3``.
+        write: writes files into the folder that it is given, below which their relative paths are
+            those that they will have below ``folder``.
+        sidecar: metadata to lie beside every weights file, or None.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    finish_interrupted(folder)
+    writing = folder / f"{_WRITING}{prefix}"
+    shutil.rmtree(writing, ignore_errors=True)
+    writing.mkdir()
+    write(writing)
+    if sidecar is not None:
+        for weights in writing.rglob(f"*{WEIGHTS}"):
+            content = {"weights": {"file": weights.name, "sha256": sha256(weights)}, **sidecar}
+            text = json.dumps(content, indent=1)
+            with_suffix(path_prefix_of(str(weights)), SIDECAR).write_text(text, encoding="utf-8")
+    writing.rename(folder / f"{_COMPLETE}{prefix}")
+    finish_interrupted(folder)
+
+
+def finish_interrupted(folder: Path) -> None:
+    """Move the files of every complete checkpoint into place."""
+    if not folder.is_dir():
+        return
+    for complete in sorted(folder.glob(f"{_COMPLETE}*")):
+        for source in sorted(path for path in complete.rglob("*") if path.is_file()):
+            target = folder / source.relative_to(complete)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # another process finishes it at the same time
+                source.replace(target)
+        shutil.rmtree(complete, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file, as ``sha256sum`` prints it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,7 @@
+"""``python -m ppcls_slim.cli``."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,143 @@
+"""What every sub-command calls. Imports wait until the sub-command is known, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Optional
+
+from ..common.errors import SlimError
+
+if TYPE_CHECKING:
+    from ..compat.paddleclas.types import ClasConfig, DataLoader
+    from ..engine.engine import SlimEngine
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from .configuration import checked_config
+
+    config = checked_config(arguments)  # before the seconds that importing Paddle takes
+    from ..engine.after_training import report_after_training
+    from ..engine.stages import train
+
+    _catch_signals()
+    report_after_training(train(config))
+
+
+def _eval(arguments: argparse.Namespace) -> None:
+    _engine(arguments, "eval").eval()
+
+
+def _infer(arguments: argparse.Namespace) -> None:
+    _engine(arguments, "infer").infer()
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    _engine(arguments, "export").export()
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from .configuration import read_config
+
+    config = read_config(arguments)
+    from ..engine.dry_run import dry_run
+
+    dry_run(config, arguments.json)
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    from ..deploy.predict import predict
+
+    predict(arguments)
+
+
+def _benchmark(arguments: argparse.Namespace) -> None:
+    from .configuration import read_config
+
+    config = read_config(arguments) if arguments.config else None
+    from ..compat.paddle import default_device
+    from ..deploy import benchmark
+
+    device = arguments.device or default_device()
+    measured = benchmark.benchmark(
+        arguments.folders,
+        arguments.batch_size,
+        device,
+        arguments.threads,
+        arguments.precision,
+        arguments.runs,
+        _evaluation_data(config) if config else None,
+        arguments.samples,
+    )
+    print(benchmark.table(measured))
+    print(f"{device}, {arguments.threads} thread(s), {arguments.runs} runs of each in turns")
+    if arguments.json:
+        benchmark.write_json(arguments.json, measured, device, arguments.threads)
+
+
+def _evaluation_data(config: ClasConfig) -> DataLoader:
+    from ..compat.paddleclas.logger import logger
+    from ..engine import engine  # noqa: F401  (makes our data sets known to PaddleClas)
+    from ..verify.samples import evaluation_data
+
+    logger.init_logger()  # which data sets expect, and PaddleClas's Engine does
+    loader = evaluation_data(config)
+    if loader is None:
+        raise SlimError("-c: DataLoader.Eval names no data that is there; set -o DataLoader.Eval.dataset.image_root=")
+    return loader
+
+
+def _prepare_cifar10(arguments: argparse.Namespace) -> None:
+    from ..zoo.datasets.prepare_cifar10 import prepare
+
+    arrays = prepare(arguments.source, arguments.output)
+    counts = ", ".join(f"{len(arrays[f'{split}_labels'])} {split}" for split in ("train", "test"))
+    print(f"{arguments.output}: {counts} images")
+
+
+def _schema(arguments: argparse.Namespace) -> None:
+    import json
+
+    from ..config.section import json_schema
+
+    text = json.dumps(json_schema(), indent=2)
+    if arguments.file == "-":
+        print(text)
+    else:
+        Path(arguments.file).write_text(text + "\n", encoding="utf-8")
+
+
+def _engine(arguments: argparse.Namespace, mode: str) -> SlimEngine:
+    from .configuration import checked_config
+
+    config = checked_config(arguments)  # before the seconds that importing Paddle takes
+    from ..engine.engine import SlimEngine
+
+    _catch_signals()
+    return SlimEngine(config, mode)
+
+
+def _catch_signals() -> None:
+    """After Paddle was imported: it puts handlers of its own in place, which print a trace and die."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(signum: int, frame: Optional[FrameType]) -> None:
+    raise KeyboardInterrupt
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], Optional[int]]] = {
+    "train": _train,
+    "eval": _eval,
+    "infer": _infer,
+    "export": _export,
+    "plan": _plan,
+    "predict": _predict,
+    "benchmark": _benchmark,
+    "prepare-cifar10": _prepare_cifar10,
+    "schema": _schema,
+}

@@ -1,0 +1,51 @@
+"""Read the configuration that ``-c`` and ``-o`` give."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..common.errors import SlimError, did_you_mean
+from ..compat.paddleclas.config import read_yaml_config
+from ..compat.paddleclas.types import ClasConfig
+from ..config.section import read_section
+
+
+def read_config(arguments: argparse.Namespace) -> ClasConfig:
+    """Read the YAML with PaddleClas's own reader, overrides included.
+
+    Raises:
+        SlimError: the file is missing or is not a YAML mapping, an override has no ``=``, or PaddleClas
+            cannot be found.
+    """
+    path = Path(arguments.config)
+    if not path.is_file():
+        raise SlimError(f"-c: there is no file {path}{_nearest_config(path)}")
+    overrides = [one for group in arguments.override for one in group]
+    for one in overrides:
+        if one.count("=") != 1 or not one.split("=")[0]:
+            raise SlimError(f"-o {one}: write it as Key.sub=value")
+    config = read_yaml_config(path, overrides)
+    config.profiler_options = arguments.profiler_options
+    for key in ("Global", "Arch"):
+        if not isinstance(config.get(key), dict):
+            raise SlimError(f"{path}: the section {key} is missing; is it a PaddleClas configuration?")
+    return config
+
+
+def _nearest_config(path: Path) -> str:
+    folder = path.parent if path.parent.is_dir() else Path("ppcls_configs")
+    if not folder.is_dir():
+        return f"; {path.parent} does not exist either"
+    return did_you_mean(str(path), [str(found) for found in folder.rglob("*.yaml")])
+
+
+def checked_config(arguments: argparse.Namespace) -> ClasConfig:
+    """Read the configuration, and validate its ``Slim`` section.
+
+    Raises:
+        SlimError: see :func:`read_config` and :func:`.read_section`.
+    """
+    config = read_config(arguments)
+    read_section(config)
+    return config

@@ -1,0 +1,52 @@
+"""``Slim.report``: export the best model when training ends, and put it beside the dense one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..compat.distributed import is_rank0
+from ..compat.paddleclas.config import copy_config, inference_device
+from ..compat.paddleclas.logger import logger
+from ..deploy.target import target_of
+from ..report.tables import Comparison, comparison_table
+from ..verify.accuracy import top1_of
+from ..verify.samples import evaluation_data
+from .engine import SlimEngine
+
+
+def report_after_training(engine: SlimEngine) -> None:
+    """Export the best checkpoint of a finished training, and print the table that compares it with the dense model.
+
+    Args:
+        engine: has trained. Nothing is reported without ``Slim.report``, and of a model that stayed dense.
+
+    Raises:
+        SlimError: the exported model computes something else.
+    """
+    if engine.slim.report is None or (engine.plan is None and engine.quant is None) or not is_rank0():
+        return
+    best = engine.progress.best_checkpoint
+    if best is None:
+        logger.info("ppcls_slim: no checkpoint was saved, so there is nothing to report")
+        return
+    config = copy_config(engine.original_config)
+    config["Global"].update(pretrained_model=str(best), checkpoints=None)
+    rows = SlimEngine(config, "export").export()
+    folder = config["Global"]["save_inference_dir"]
+    if engine.quant is not None:
+        print(comparison_table(rows, "FP32", "int8"))
+        print(f"FP32 is the model before compression, int8 is {best} exported to {folder}")
+        return
+    print(comparison_table(_with_measured_top1(rows, engine), "dense", "pruned"))
+    print(f"dense is the model before pruning, pruned is {best} exported to {folder}")
+
+
+def _with_measured_top1(rows: list[Comparison], engine: SlimEngine) -> list[Comparison]:
+    """The top-1 of the exported model itself, instead of the one that was measured while training."""
+    rows = [row for row in rows if row.what != "top-1"]
+    data, dense = evaluation_data(engine.original_config), engine.metadata.top1_dense
+    if data is None or dense is None:
+        return rows
+    folder = Path(engine.original_config["Global"]["save_inference_dir"])
+    exported = target_of(folder).load(folder, inference_device(engine.original_config))
+    return [Comparison("top-1 (evaluation data)", 100 * dense, 100 * top1_of(exported, data), "%"), *rows]

@@ -1,0 +1,91 @@
+"""How far a training has come: its seed, its best epoch, and where its checkpoints lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from .. import checkpoint as checkpoints
+from ..compat.paddleclas.logger import logger
+
+STATE = "ppcls_slim"
+"""Key of the plugin's part of a ``.pdstates`` file."""
+BEST, LATEST = "best_model", "latest"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best epoch so far.
+
+    Attributes:
+        metric: on the evaluation data.
+        epoch: number.
+    """
+
+    metric: float
+    epoch: int
+
+
+@dataclass
+class Progress:
+    """What a training has reached; a resumed training goes on with it.
+
+    Attributes:
+        seed: that the randomness of every epoch follows from.
+        best: the best epoch; None before the first evaluation.
+        saved: prefix (``latest``, ``best_model``, ...) -> path prefix of the last checkpoint saved under it.
+    """
+
+    seed: int
+    best: Optional[Best] = None
+    saved: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def best_checkpoint(self) -> Optional[Path]:
+        """Path prefix of the best model, or of the latest where none was evaluated; None before the first save."""
+        return self.saved.get(BEST) or self.saved.get(LATEST)
+
+    @property
+    def folder(self) -> Optional[Path]:
+        """Where this training saves; None before the first save."""
+        latest = self.saved.get(LATEST) or self.best_checkpoint
+        return latest.parent if latest is not None else None
+
+    def to_state(self) -> dict[str, Any]:
+        """The plugin's part of a ``.pdstates`` file."""
+        best = {"metric": self.best.metric, "epoch": self.best.epoch} if self.best is not None else {}
+        return {"best": best, "seed": self.seed, "saved": {name: str(path) for name, path in self.saved.items()}}
+
+    def resume(self, state: Mapping[str, Any], path_prefix: Path) -> None:
+        """Go on with what a checkpoint was saved with; ``.pdstates`` of older versions do not say where "best" lies.
+
+        Args:
+            state: what :meth:`to_state` gave; empty for a checkpoint of PaddleClas itself.
+            path_prefix: of the checkpoint.
+        """
+        self.seed = state.get("seed", self.seed)
+        best = state.get("best")
+        self.best = Best(best["metric"], best["epoch"]) if best else None
+        self.saved = {LATEST: path_prefix}
+        if self.best is None:
+            return
+        told = (state.get("saved") or {}).get(BEST)
+        # The whole output folder may have been moved since.
+        candidates = [path_prefix.with_name(BEST), *([Path(told)] if told else [])]
+        found = next((candidate for candidate in candidates if _is_of_epoch(candidate, self.best.epoch)), None)
+        if found is None:
+            logger.warning(
+                f"ppcls_slim: the best model so far, of epoch {self.best.epoch}, does not lie beside {path_prefix}; "
+                "until a better one is saved, what follows the training takes the latest"
+            )
+            return
+        self.saved[BEST] = found
+
+
+def _is_of_epoch(path_prefix: Path, epoch: int) -> bool:
+    states = checkpoints.with_suffix(path_prefix, checkpoints.STATES)
+    if not checkpoints.with_suffix(path_prefix, checkpoints.WEIGHTS).is_file() or not states.is_file():
+        return False
+    return bool(checkpoints.load_file(states).get("epoch") == epoch)

@@ -1,0 +1,99 @@
+"""What the states of a model need to know of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from ..checkpoint import Checkpoint, Metadata
+from ..common.errors import SlimError
+from ..compat.paddle import paddle
+from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.types import ClasConfig
+from ..config.prune import PruneConfig
+from ..config.section import SlimConfig
+from ..prune.analysis import Analysis
+from ..prune.ratios import Sensitivity
+from ..prune.sensitivity import sensitivities
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, evaluation, prediction or export.
+
+    Attributes:
+        config: PaddleClas configuration, before the engine consumes parts of it.
+        slim: the ``Slim`` section.
+        mode: ``train``, ``eval``, ``infer`` or ``export``.
+        pretrained: ``Global.pretrained_model``.
+        resumed: ``Global.checkpoints`` of a training, which takes precedence.
+        metadata: what the checkpoint knows, and this run adds.
+        top1: measures a model on the evaluation data; None where there is none for classification.
+        training_data: batches, for calibration.
+        feed: gives a model a batch.
+    """
+
+    config: ClasConfig
+    slim: SlimConfig
+    mode: str
+    pretrained: Optional[Checkpoint]
+    resumed: Optional[Checkpoint]
+    metadata: Metadata
+    top1: Optional[Callable[[paddle.nn.Layer], float]]
+    training_data: Iterable[Any]
+    feed: Callable[[paddle.nn.Layer, Any], Any]
+
+    @property
+    def checkpoint(self) -> Optional[Checkpoint]:
+        """What the weights come from."""
+        return self.resumed or self.pretrained
+
+    @property
+    def input_shape(self) -> Sequence[int]:
+        """``[C, H, W]``."""
+        shape: Sequence[int] = self.config["Global"]["image_shape"]
+        return shape
+
+    @property
+    def device(self) -> str:
+        """``cpu``, ``gpu`` or another."""
+        return str(self.config["Global"]["device"])
+
+    def measure_dense(self, model: paddle.nn.Layer) -> None:
+        """With ``Slim.report``: note the top-1 of the model that is about to be compressed, unless it is known."""
+        if self.slim.report is not None and self.top1 is not None and self.metadata.top1_dense is None:
+            self.metadata.top1_dense = self.top1(model)
+
+    def measure_compressed(self, model: paddle.nn.Layer, word: str, moment: str) -> Optional[float]:
+        """Top-1 of the model that was just compressed, beside that of the dense one; None where that is not known."""
+        dense = self.metadata.top1_dense
+        if self.top1 is None or dense is None:
+            return None
+        compressed = self.top1(model)
+        logger.info(f"ppcls_slim: top-1 {100 * dense:.2f} % dense, {100 * compressed:.2f} % {word}, {moment}")
+        return compressed
+
+    def sensitivities(self, model: paddle.nn.Layer, section: PruneConfig, analysis: Analysis) -> Sensitivity:
+        """Read ``sensitivity_file``, or compute and write it.
+
+        Raises:
+            SlimError: it does not exist, and there is no evaluation data.
+        """
+        if section.sensitivity_file is None:
+            return {}
+        path, top1 = Path(section.sensitivity_file), self.top1
+        if path.exists() and top1 is None:
+            top1 = _no_data
+        if top1 is None:
+            raise SlimError(
+                f"Slim.prune.sensitivity_file: {path} does not exist, and computing it needs "
+                "Global.eval_during_train and evaluation data for classification"
+            )
+        measure = top1
+        return sensitivities(path, model, analysis, section.name, lambda: measure(model), logger.info)
+
+
+def _no_data(model: paddle.nn.Layer) -> float:
+    raise SlimError("Slim.prune.sensitivity_file lacks layers, and there is no evaluation data to measure them on")
