@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
@@ -82,9 +83,10 @@ def benchmark(
     models = {folder: targets[folder].load(folder, device, threads, precision) for folder in folders}
     sizes = {folder: (folder / targets[folder].weights).stat().st_size for folder in folders}
     top1: dict[Path, Optional[float]] = dict.fromkeys(folders)
-    for folder, run in models.items() if loader is not None else ():
-        log(f"{folder}: accuracy ...")
-        top1[folder] = top1_of(run, loader, limit)
+    if loader is not None:
+        for folder, run in models.items():
+            log(f"{folder}: accuracy ...")
+            top1[folder] = top1_of(run, loader, limit)
     measured = []
     for batch in batches:
         log(f"batch {batch}: {runs} runs of each ...")
@@ -112,7 +114,7 @@ def _time_batch(models: Sequence[tuple[Runner, tuple[int, ...]]], batch: int, ru
     inputs = {
         shape: np.random.default_rng(0).standard_normal([batch, *shape]).astype(np.float32) for _, shape in models
     }
-    return timings([lambda run=run, x=inputs[shape]: run(x) for run, shape in models], runs) * 1e3
+    return timings([partial(run, inputs[shape]) for run, shape in models], runs) * 1e3
 
 
 def input_shape(folder: Path) -> tuple[int, ...]:

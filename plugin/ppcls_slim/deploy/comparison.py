@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
@@ -33,14 +34,13 @@ def compare_with_dense(job: ExportJob, target: Target, verified: Verified) -> li
         The rows of the table.
     """
     baseline = find_target(target.baseline)
-    with tempfile.TemporaryDirectory() as folder:
-        dense = job.of_dense_model(Path(folder))
+    with tempfile.TemporaryDirectory() as scratch:
+        dense = job.of_dense_model(Path(scratch))
         baseline.write(dense, dense.folder)
-        sizes = [
-            (place / one.weights).stat().st_size for one, place in ((baseline, dense.folder), (target, job.folder))
-        ]
-        runs = [baseline.load(dense.folder, job.device), target.load(job.folder, job.device)]
-        rows = [*verified.rows, *_of_plan(job.plan), Comparison("file of weights", *sizes, "B"), *_latency(job, runs)]
+        both = ((baseline, dense.folder), (target, job.folder))
+        before, after = ((folder / one.weights).stat().st_size for one, folder in both)
+        latency = _latency(job, [one.load(folder, job.device) for one, folder in both])
+    rows = [*verified.rows, *_of_plan(job.plan), Comparison("file of weights", before, after, "B"), *latency]
     lines = comparison_table(rows, *target.headings).splitlines()
     if job.plan is not None and job.quant is None:
         lines.append(summary(job.plan))
@@ -65,6 +65,6 @@ def _latency(job: ExportJob, runs: Sequence[Runner]) -> list[Comparison]:
     rows = []
     for batch in report.batch_sizes:
         images = np.random.default_rng(0).standard_normal([batch, *job.input_shape]).astype(np.float32)
-        dense, compressed = latencies([lambda run=run, x=images: run(x) for run in runs], report.latency_runs)
+        dense, compressed = latencies([partial(run, images) for run in runs], report.latency_runs)
         rows.append(Comparison(f"latency, batch {batch}, {where}", dense, compressed, "ms"))
     return rows

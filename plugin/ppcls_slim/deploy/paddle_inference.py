@@ -62,11 +62,6 @@ def files_of(folder: Path) -> tuple[Path, Path]:
     return program, parameters
 
 
-def is_exported(folder: Path) -> bool:
-    """Whether a folder holds a program of Paddle Inference."""
-    return any((folder / name).is_file() for name in PROGRAMS)
-
-
 def is_quantized(folder: Path) -> bool:
     """Whether the sidecar file of an exported model says that it is quantized."""
     sidecar = folder / f"{NAME}{SIDECAR}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 import numpy as np
+
+from ..compat.paddleclas.types import DataLoader
 
 # Values of these names are part of the format of inference.slim.json.
 FAKE_QUANT, REFERENCE, INT8 = "fake-quant", "exported, plain", "exported, int8"
@@ -14,6 +16,40 @@ TOP1, FEATURES = "decisions", "features"
 """Kinds of comparison."""
 
 Outputs = Mapping[str, np.ndarray]
+"""Way of running -> what it gives, ``[n, classes]`` or ``[n, dimensions]``."""
+
+
+def run_all(
+    ways: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    images: np.ndarray,
+    evaluation: Optional[DataLoader],
+    limit: int,
+) -> tuple[Outputs, Optional[np.ndarray]]:
+    """Run the same images in every way.
+
+    Args:
+        ways: way of running -> function from ``[n, C, H, W]`` to outputs ``[n, ...]``.
+        images: used where there is no evaluation data.
+        evaluation: batches of images and labels, or None.
+        limit: samples of it after which no other batch is run.
+
+    Returns:
+        The outputs, and labels ``[n]``, or None without evaluation data and where a sample has several.
+    """
+    outputs: dict[str, list[np.ndarray]] = {name: [] for name in ways}
+    labels: list[np.ndarray] = []
+    seen = 0
+    for batch in evaluation if evaluation is not None else [(images,)]:
+        inputs = np.asarray(batch[0], dtype=np.float32)
+        for name, run in ways.items():
+            outputs[name].append(np.asarray(run(inputs)).reshape(len(inputs), -1))
+        labels += [np.asarray(one).reshape(len(inputs), -1) for one in batch[1:2]]
+        seen += len(inputs)
+        if seen >= limit:
+            break
+    together = {name: np.concatenate(parts) for name, parts in outputs.items()}
+    single = bool(labels) and labels[0].shape[1] == 1
+    return together, np.concatenate(labels)[:, 0] if single else None
 
 
 def top1_predictions(outputs: Outputs, labels: Optional[np.ndarray]) -> dict[str, Any]:

@@ -57,8 +57,8 @@ def evaluation_data(config: ClasConfig) -> Optional[DataLoader]:
     """
     from ppcls.data import build_dataloader  # found once the engine was imported
 
-    section = copy.deepcopy((config.get("DataLoader") or {}).get("Eval") or {})
-    sections = {"Eval": section, "class_num": None} if "dataset" in section else dict(section)
+    section: dict[str, Any] = copy.deepcopy((config.get("DataLoader") or {}).get("Eval") or {})
+    sections: dict[str, Any] = {"Eval": section, "class_num": None} if "dataset" in section else dict(section)
     mode = next((key for key in ("Eval", "Query", "Gallery") if key in sections), None)
     if mode is None or not _is_there(sections[mode]["dataset"]):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from ...report.tables import Comparison
 from ...verify import export_parity
 from .. import paddle_inference
 from ..job import ExportJob
-from ..paddle_inference import Predictor
 from ..target import Verified
+from ._paddle import PaddleTarget
 
 
 class Options(BaseModel):
@@ -31,27 +30,17 @@ class Options(BaseModel):
     )
 
 
-class PaddleFp32:
+class PaddleFp32(PaddleTarget):
     """Float files of Paddle Inference."""
 
     Options = Options
-    baseline = "paddle_fp32"
+    quantized = False
     headings = ("dense", "pruned")
-    weights = paddle_inference.WEIGHTS
-    may_write: Sequence[str] = paddle_inference.PROGRAMS
 
     def write(self, job: ExportJob, folder: Path) -> None:
         """Merge the branches of re-parameterizable blocks, and write the program and the weights."""
         merge_branches(job.model)
         paddle_inference.save(job.model, job.input_shape, folder)
-
-    def recognizes(self, folder: Path) -> bool:
-        """Whether a folder holds a model for Paddle Inference that is not quantized."""
-        return paddle_inference.is_exported(folder) and not paddle_inference.is_quantized(folder)
-
-    def load(self, folder: Path, device: str = "cpu", threads: int = 1, precision: str = "auto") -> Predictor:
-        """Load it, with oneDNN on a CPU."""
-        return Predictor(folder, device, threads, precision)
 
     def verify(self, job: ExportJob, folder: Path, expected: np.ndarray) -> Verified:
         """Compare the outputs with the trained model's, to float32 rounding.

@@ -21,31 +21,28 @@ from .. import paddle_inference
 from ..job import ExportJob
 from ..paddle_inference import Predictor
 from ..target import Verified
+from ._paddle import PaddleTarget
 
 HOW_TO_RUN = "HOW_TO_RUN_FAST.txt"
 
 
 class Options(BaseModel):
-    """Options of ``paddle_int8``; the keys of ``Slim.quant`` of the same names set them."""
+    """Options of ``paddle_int8``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verify_samples: int = Field(1000, ge=1, description="Evaluation samples that an export is checked on.")
-    verify_threshold: float = Field(
-        0.02,
-        ge=0.0,
-        le=1.0,
-        description="Warn when int8 loses more top-1 than this share, or differs in more top-1 predictions.",
+    samples: int = Field(1000, ge=1, description="Compare on so many evaluation samples (Slim.quant.verify_samples).")
+    threshold: float = Field(
+        0.02, ge=0.0, le=1.0, description="Warn above this share of lost top-1 (Slim.quant.verify_threshold)."
     )
 
 
-class PaddleInt8:
+class PaddleInt8(PaddleTarget):
     """Int8 files of Paddle Inference."""
 
     Options = Options
-    baseline = "paddle_fp32"
+    quantized = True
     headings = ("FP32", "int8")
-    weights = paddle_inference.WEIGHTS
     may_write: Sequence[str] = (*paddle_inference.PROGRAMS, HOW_TO_RUN)
 
     def write(self, job: ExportJob, folder: Path) -> None:
@@ -65,14 +62,6 @@ class PaddleInt8:
             )
         (folder / HOW_TO_RUN).write_text(_how_to(job.quant), encoding="utf-8")
 
-    def recognizes(self, folder: Path) -> bool:
-        """Whether a folder holds a model for Paddle Inference that is quantized."""
-        return paddle_inference.is_exported(folder) and paddle_inference.is_quantized(folder)
-
-    def load(self, folder: Path, device: str = "cpu", threads: int = 1, precision: str = "auto") -> Predictor:
-        """Load it, in int8 where the device can."""
-        return Predictor(folder, device, threads, precision)
-
     def verify(self, job: ExportJob, folder: Path, expected: np.ndarray) -> Verified:
         """Compare fake-quant with the exported model in float (the reference run) and in int8, on evaluation data.
 
@@ -80,10 +69,14 @@ class PaddleInt8:
             SlimError: Paddle cannot run the model in int8.
         """
         options = _options(job)
-        found = _compare(job, self._ways_to_run(job, folder), options.verify_samples)
+        compare = int8_parity.features if job.gives_features else int8_parity.top1_predictions
+        outputs, labels = int8_parity.run_all(
+            self._ways_to_run(job, folder), job.samples.images, job.evaluation(), options.samples
+        )
+        found = {"source": job.samples.source, **compare(outputs, labels)}
         for line in int8_parity.lines(found):
             logger.info(f"ppcls_slim: {line}")
-        warning = int8_parity.warning(found, options.verify_threshold)
+        warning = int8_parity.warning(found, options.threshold)
         if warning is not None:
             logger.warning(f"ppcls_slim: {warning}")
         note = f"; {HOW_TO_RUN} beside it says how to run it fast"
@@ -103,31 +96,11 @@ class PaddleInt8:
 
 
 def _options(job: ExportJob) -> Options:
-    settings = job.settings or (job.quant.settings if job.quant else None)
-    known = {} if settings is None else {key: getattr(settings, key) for key in Options.model_fields}
+    settings = job.settings or (job.quant.settings if job.quant is not None else None)
+    known: dict[str, Any] = {}
+    if settings is not None:
+        known = {"samples": settings.verify_samples, "threshold": settings.verify_threshold}
     return Options.model_validate({**known, **job.options})
-
-
-def _compare(job: ExportJob, ways: dict[str, Callable[[np.ndarray], np.ndarray]], samples: int) -> dict[str, Any]:
-    """Run evaluation data, or else the samples of the job, and compare; see :mod:`...verify.int8`."""
-    loader = job.evaluation()
-    outputs: dict[str, list[np.ndarray]] = {name: [] for name in ways}
-    labels: list[np.ndarray] = []
-    seen = 0
-    for batch in loader if loader is not None else [(job.samples.images, None)]:
-        images = np.asarray(batch[0], dtype=np.float32)
-        for name, run in ways.items():
-            outputs[name].append(np.asarray(run(images)).reshape(len(images), -1))
-        if loader is not None:
-            labels.append(np.asarray(batch[1]).reshape(len(images), -1))
-        seen += len(images)
-        if seen >= samples:
-            break
-    truth = np.concatenate(labels) if labels else None
-    truth = truth[:, 0] if truth is not None and truth.shape[1] == 1 else None  # several labels: no top-1
-    compare = int8_parity.features if job.gives_features else int8_parity.top1_predictions
-    together = {name: np.concatenate(parts) for name, parts in outputs.items()}
-    return {"source": job.samples.source, **compare(together, truth)}
 
 
 def with_clear_errors(run: Predictor, device: str) -> Callable[[np.ndarray], np.ndarray]:
