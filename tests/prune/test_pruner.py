@@ -12,13 +12,17 @@ import pytest
 
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.common.registry import Registry
+from ppcls_slim.compat.legacy_program import legacy_ir
 from ppcls_slim.compat.paddle import paddle
-from ppcls_slim.compat.paddleslim import legacy_ir, load_paddleslim
-from ppcls_slim.config.section import PruneConfig
+from ppcls_slim.compat.paddleslim import load_paddleslim
+from ppcls_slim.config.prune import PruneConfig
 from ppcls_slim.prune import importance
+from ppcls_slim.prune.analysis import analyse_model
 from ppcls_slim.prune.flops import measure
-from ppcls_slim.prune.plan import Plan, apply_plan, from_ranges, to_ranges
-from ppcls_slim.prune.pruner import analyse_model, make_plan, prune
+from ppcls_slim.prune.plan import Plan, apply_plan
+from ppcls_slim.prune.planning import make_plan
+from ppcls_slim.prune.pruner import prune
+from ppcls_slim.prune.ranges import from_ranges, to_ranges
 from ppcls_slim.prune.sensitivity import read, sensitivities
 from ppcls_slim.report.tables import plan_table
 
@@ -27,7 +31,7 @@ PRUNERS = {"fpgm": "FPGMFilterPruner", "l1_norm": "L1NormFilterPruner", "l2_norm
 
 
 def backbone(name, **keys):
-    from ppcls_slim.compat.paddleclas.patches import load_engine
+    from ppcls_slim.compat.paddleclas.engine import load_engine
 
     load_engine()
     from ppcls.arch import backbone as backbones

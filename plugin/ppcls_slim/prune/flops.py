@@ -1,14 +1,14 @@
-"""FLOPs and parameters.
+"""FLOPs and parameters of a model.
 
-One FLOP here is one multiply-accumulate of a convolution or linear layer, without bias: what the FPGM
-paper reports and what ``paddleslim.dygraph_flops(only_conv=True)`` counts.
+One FLOP here and in the whole project is one multiply-accumulate of a convolution or linear layer, without bias: what
+the FPGM paper reports and what PaddleSlim's ``dygraph_flops(only_conv=True)`` counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 
@@ -20,13 +20,13 @@ _COUNTED = (paddle.nn.Conv2D, paddle.nn.Conv2DTranspose, paddle.nn.Linear)
 
 @dataclass(frozen=True)
 class Cost:
-    """What one forward pass over one input costs.
+    """What one forward pass over one image costs.
 
     Attributes:
-        positions: weight name -> how often each of its elements is multiplied (``h_out * w_out`` of a
-            convolution); zero for layers that the pass does not reach.
-        shapes: weight name -> shape.
-        parameters: elements of all trainable parameters and buffers of the model.
+        positions: weight -> how often each of its elements is multiplied (``h_out * w_out`` of a convolution); 0 for
+            layers that the forward pass does not reach.
+        shapes: weight -> shape.
+        parameters: number of elements of all parameters of the model.
     """
 
     positions: dict[str, int]
@@ -34,21 +34,30 @@ class Cost:
     parameters: int
 
     def flops(self, shapes: Optional[Mapping[str, Sequence[int]]] = None) -> int:
-        """FLOPs with the weights' own shapes, or with those given for some of them."""
+        """Return the FLOPs of the model.
+
+        Args:
+            shapes: weight -> shape, for weights that are taken as smaller than they are.
+        """
         given = shapes or {}
         return sum(n * int(np.prod(given.get(name, self.shapes[name]))) for name, n in self.positions.items())
 
+    def flops_of(self, weights: Collection[str]) -> int:
+        """Return the FLOPs of some weights; other names are ignored."""
+        return sum(n * int(np.prod(self.shapes[name])) for name, n in self.positions.items() if name in weights)
+
 
 def measure(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "float32") -> Cost:
-    """Count by running the model once on zeros, in evaluation mode.
+    """Count by running the model once on zeros in evaluation mode.
 
     Args:
-        model: any layer whose ``forward`` takes one image tensor.
+        model: any layer whose ``forward`` takes one image.
         input_shape: ``[C, H, W]``.
-        dtype: data type of the input.
+        dtype: data type of the image.
     """
     positions: dict[str, int] = {}
-    handles, shapes = [], {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    handles = []
     for name, layer in model.named_sublayers(include_self=True):
         if not isinstance(layer, _COUNTED):
             continue
@@ -66,13 +75,21 @@ def measure(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "fl
 
 
 def run_once(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "float32") -> None:
-    """Run the model on one input of zeros in evaluation mode and leave its mode as it was."""
+    """Run the model on one image of zeros in evaluation mode.
+
+    Args:
+        model: any layer whose ``forward`` takes one image.
+        input_shape: ``[C, H, W]``.
+        dtype: data type of the image.
+    """
     with eval_mode(model):
         model(paddle.zeros([1, *input_shape], dtype=dtype))
 
 
-def _counter(positions: dict[str, int], weight: str):
-    def count(layer, inputs, output):
+def _counter(positions: dict[str, int], weight: str) -> Callable[..., None]:
+    """Return a forward hook that adds up how often a weight is used."""
+
+    def count(layer: paddle.nn.Layer, inputs: tuple[Any, ...], output: paddle.Tensor) -> None:
         shape = inputs[0].shape if isinstance(layer, paddle.nn.Conv2DTranspose) else output.shape
         spatial = shape[1:-1] if isinstance(layer, paddle.nn.Linear) else shape[2:]
         positions[weight] += int(np.prod(spatial))

@@ -1,20 +1,24 @@
-"""The plan: which channels are kept. Data that a person can read, and that rebuilds the pruned model.
+"""The plan: which channels are kept, as data that a person can read and that rebuilds the pruned model.
 
-A plan is decided once. It goes with the weights into the checkpoint, and every later step applies it
-to a freshly built dense model instead of pruning again.
+A plan is made once. It is saved beside the weights, and every later step applies it to a newly built dense model
+instead of pruning again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
-from .apply import ParamSlice, SlicePlan, apply_slices, shapes_of
+from ..graph.model import shapes_of
+from .apply import apply_slices
+from .ranges import from_ranges, to_ranges
+from .slices import ParamSlice, SlicePlan
 
 FORMAT = 1
+"""Version of the JSON that :meth:`Plan.to_json` writes."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,12 @@ class Decision:
     """What is decided for one group of channels.
 
     Attributes:
-        root_weight: weight whose filters were scored.
-        layers: names of the layers whose filters go, the root_weight's first.
-        prunable_channels: removable channels the group has.
-        kept: those that stay, ascending.
-        ratio: share asked for; the share removed is ``1 - len(kept) / channels``.
-        note: why the two differ or nothing is removed, or empty.
+        root_weight: the weight whose filters were scored.
+        layers: names of the layers whose filters are removed, that of the root weight first.
+        prunable_channels: how many prunable channels the group has.
+        kept: the channels that are kept, ascending.
+        ratio: the share asked for; the share removed is ``1 - len(kept) / prunable_channels``.
+        note: why the two differ, or nothing is removed; else empty.
     """
 
     root_weight: str
@@ -40,20 +44,20 @@ class Decision:
 
 @dataclass(frozen=True)
 class Plan:
-    """All decisions, and what they mean for every parameter.
+    """The decisions for all groups, and what they mean for every parameter.
 
     Attributes:
         criterion: name of the criterion, ``fpgm``.
         settings: the ``Slim.prune`` section as it was validated.
-        align: multiple that kept channels were rounded to.
-        align_reason: where that number came from.
-        input_shape: ``[C, H, W]`` of the analysis and of the FLOPs.
-        flops: FLOPs (multiply-accumulates) of one input, keys ``dense`` and ``pruned``; ``unreached`` are those of
-            linear layers (attention, MLPs) of which no channel can go, dense and pruned.
-        parameters: number of parameters, same keys.
-        decisions: one per group, in the order of the model.
-        frozen: layer -> why its filters are in no group.
-        slices: what this means for every parameter and layer.
+        align: the numbers of channels kept are multiples of this.
+        align_reason: why it is this number.
+        input_shape: ``[C, H, W]`` that the model was analysed with and FLOPs were counted for.
+        flops: FLOPs of one input (multiply-accumulates, see :mod:`.flops`) of the ``dense`` and the ``pruned`` model;
+            ``unreached`` are those of linear layers (attention, MLPs) that pruning does not change.
+        parameters: number of parameters of the ``dense`` and the ``pruned`` model.
+        decisions: one for each group, in the order of the model.
+        frozen: layer -> why its filters cannot be removed.
+        slices: what the decisions mean for every parameter and layer.
     """
 
     criterion: str
@@ -69,11 +73,11 @@ class Plan:
 
     @property
     def pruned_flops(self) -> float:
-        """Share of the FLOPs removed."""
+        """The share of the FLOPs that is removed."""
         return 1.0 - self.flops["pruned"] / self.flops["dense"]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data. Kept positions are written as ranges, ``0-3,7``; equal ones once."""
+        """Return plain data. Kept positions are written as ranges, ``0-3,7``; equal ones once, under ``sets``."""
         sets: dict[str, str] = {}
         return {
             "format": FORMAT,
@@ -86,14 +90,7 @@ class Plan:
             "parameters": self.parameters,
             "groups": [_decision_to_json(d) for d in self.decisions],
             "frozen": self.frozen,
-            "cuts": {
-                name: {
-                    "shape": list(cut.shape),
-                    "keep": {str(axis): _named(sets, to_ranges(kept)) for axis, kept in cut.keep.items()},
-                    **({} if cut.picks is None else {"picks": _named(sets, to_ranges(cut.picks))}),
-                }
-                for name, cut in self.slices.params.items()
-            },
+            "cuts": {name: _slice_to_json(piece, sets) for name, piece in self.slices.params.items()},
             "conv_groups": self.slices.conv_groups,
             "sizes": self.slices.sizes,
             "sets": {name: ranges for ranges, name in sets.items()},
@@ -120,10 +117,10 @@ class Plan:
                 input_shape=tuple(data["input_shape"]),
                 flops=dict(data["flops"]),
                 parameters=dict(data["parameters"]),
-                decisions=tuple(_decision(group) for group in data["groups"]),
+                decisions=tuple(_decision_from_json(group) for group in data["groups"]),
                 frozen=dict(data["frozen"]),
                 slices=SlicePlan(
-                    {name: _cut(cut, data["sets"]) for name, cut in data["cuts"].items()},
+                    {name: _slice_from_json(piece, data["sets"]) for name, piece in data["cuts"].items()},
                     dict(data["conv_groups"]),
                     dict(data["sizes"]),
                 ),
@@ -133,52 +130,25 @@ class Plan:
 
 
 def apply_plan(plan: Plan, model: paddle.nn.Layer) -> None:
-    """ParamSlice a dense model in place. Parameters keep their names and identity; their shapes shrink.
+    """Remove channels from a dense model in place, see :func:`.apply.apply_slices`.
 
     Raises:
-        SlimError: the plan was made for another model; the model is then untouched.
+        SlimError: the plan was made for another model; the model is not changed then.
     """
     shapes = shapes_of(model)
-    for name, cut in plan.slices.params.items():
+    for name, piece in plan.slices.params.items():
         if name not in shapes:
-            raise SlimError(f"the plan does not fit the model: it cuts {name}, which the model does not have")
-        if shapes[name] != cut.shape:
+            raise SlimError(f"the plan does not fit the model: it prunes {name}, which the model does not have")
+        if shapes[name] != piece.shape:
             raise SlimError(
                 f"the plan does not fit the model: {name} is {list(shapes[name])} in the model and "
-                f"{list(cut.shape)} in the plan. Is Arch the one that was pruned?"
+                f"{list(piece.shape)} in the plan. Is Arch the one that was pruned?"
             )
     apply_slices(model, plan.slices)
 
 
-def to_ranges(numbers: Sequence[int]) -> str:
-    """Write ascending numbers as ``0-3,7``."""
-    parts: list[str] = []
-    start = previous = None
-    for number in [*numbers, None]:
-        if start is not None and (number is None or number != previous + 1):
-            parts.append(f"{start}" if start == previous else f"{start}-{previous}")
-            start = None
-        if start is None:
-            start = number
-        previous = number
-    return ",".join(parts)
-
-
-def from_ranges(text: str) -> tuple[int, ...]:
-    """Read what :func:`to_ranges` wrote."""
-    numbers: list[int] = []
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        numbers.extend(range(int(first), int(last or first) + 1))
-    return tuple(numbers)
-
-
-def _named(sets: dict[str, str], ranges: str) -> str:
-    return sets.setdefault(ranges, f"s{len(sets)}")
-
-
 def _decision_to_json(decision: Decision) -> dict[str, Any]:
-    """Keys as format 1 has them: ``master`` and ``units`` are the root weight and its prunable channels."""
+    """Keys as format 1 has them: ``master`` is the root weight, ``units`` counts its prunable channels."""
     return {
         "master": decision.root_weight,
         "layers": list(decision.layers),
@@ -190,7 +160,7 @@ def _decision_to_json(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _decision(group: Mapping[str, Any]) -> Decision:
+def _decision_from_json(group: Mapping[str, Any]) -> Decision:
     return Decision(
         root_weight=group["master"],
         layers=tuple(group["layers"]),
@@ -201,6 +171,21 @@ def _decision(group: Mapping[str, Any]) -> Decision:
     )
 
 
-def _cut(cut: Mapping[str, Any], sets: Mapping[str, str]) -> ParamSlice:
-    keep = {int(axis): from_ranges(sets[name]) for axis, name in cut["keep"].items()}
-    return ParamSlice(tuple(cut["shape"]), keep, from_ranges(sets[cut["picks"]]) if "picks" in cut else None)
+def _slice_to_json(piece: ParamSlice, sets: dict[str, str]) -> dict[str, Any]:
+    """Write one of the ``cuts`` of format 1; ``sets`` collects ranges -> name."""
+
+    def name(numbers: tuple[int, ...]) -> str:
+        return sets.setdefault(to_ranges(numbers), f"s{len(sets)}")
+
+    data: dict[str, Any] = {
+        "shape": list(piece.shape),
+        "keep": {str(axis): name(kept) for axis, kept in piece.keep.items()},
+    }
+    if piece.picks is not None:
+        data["picks"] = name(piece.picks)
+    return data
+
+
+def _slice_from_json(data: Mapping[str, Any], sets: Mapping[str, str]) -> ParamSlice:
+    keep = {int(axis): from_ranges(sets[name]) for axis, name in data["keep"].items()}
+    return ParamSlice(tuple(data["shape"]), keep, from_ranges(sets[data["picks"]]) if "picks" in data else None)

@@ -1,6 +1,6 @@
 """How much accuracy each group of channels costs: layer -> ratio -> relative loss of top-1.
 
-As ``FilterPruner.sensitive``: one group at a time is pruned by 0.1, 0.2 ... 0.9 and evaluated.
+As PaddleSlim's ``FilterPruner.sensitive``: one group at a time is pruned by 0.1, 0.2, ... 0.9 and evaluated.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..common.atomic import write_text
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
+from ..graph.model import layer_of
 from . import importance
-from .apply import apply_slices, plan_slices, undo
-from .dependency.groups import Group, layer_of
+from .analysis import Analysis
+from .apply import apply_slices, undo
+from .dependency.groups import Group
 from .importance.selection import channels_to_prune, count_to_prune
-
-if TYPE_CHECKING:
-    from .pruner import Analysis
+from .slices import plan_slices
 
 RATIOS = tuple(round(0.1 * i, 1) for i in range(1, 10))
+
 Table = dict[str, dict[float, float]]
+"""Layer -> ratio -> relative loss of accuracy."""
 
 
 def sensitivities(
@@ -38,20 +40,26 @@ def sensitivities(
     evaluate: Callable[[], float],
     log: Callable[[str], None],
 ) -> Table:
-    """Read the file; compute and write what it lacks (JSON only), one line of log a step.
+    """Read a file of sensitivities; compute what it lacks and write it, unless it is PaddleSlim's pickle.
+
+    Args:
+        path: JSON, which need not exist, or a pickle of PaddleSlim.
+        model: dense, with its weights.
+        analysis: of the model.
+        criterion: name of the criterion.
+        evaluate: returns the accuracy of the model as it is at that moment.
+        log: gets one line for each figure computed.
 
     Raises:
-        SlimError: the file cannot be read, or knows none of the model's layers.
+        SlimError: the file cannot be read, or has none of the model's layers.
     """
     table = read(path, model) if path.exists() else {}
-    root_weights = [layer_of(group.root_weights[0]) for group in analysis.grouping.groups]
+    layers = [group.root_layer for group in analysis.groups]
     if path.suffix == ".json" or not table:
         compute(table, path, model, analysis, importance.get(criterion), evaluate, log)
-    known = {layer: table[layer] for layer in root_weights if layer in table}
+    known = {layer: table[layer] for layer in layers if layer in table}
     if not known:
-        raise SlimError(
-            f"Slim.prune.sensitivity_file: {path} has none of the model's layers, such as {root_weights[0]}"
-        )
+        raise SlimError(f"Slim.prune.sensitivity_file: {path} has none of the model's layers, such as {layers[0]}")
     return known
 
 
@@ -64,24 +72,22 @@ def compute(
     evaluate: Callable[[], float],
     log: Callable[[str], None],
 ) -> None:
-    """Fill in what is missing and save after every figure, so that a stopped run goes on where it was."""
-    groups = analysis.grouping.groups
-    todo = [
+    """Fill in what a table lacks, and write it after every figure, so that a stopped run can be continued."""
+    missing = [
         (group, ratio)
-        for group in groups
+        for group in analysis.groups
         for ratio in RATIOS
-        if ratio not in table.get(layer_of(group.root_weights[0]), {})
+        if ratio not in table.get(group.root_layer, {})
     ]
-    if not todo:
+    if not missing:
         return
     baseline = evaluate()
-    for step, (group, ratio) in enumerate(todo, 1):
-        layer = layer_of(group.root_weights[0])
+    for step, (group, ratio) in enumerate(missing, 1):
         with _pruned(model, group, ratio, criterion):
             loss = (baseline - evaluate()) / (baseline + 1e-3)
-        table.setdefault(layer, {})[ratio] = round(float(loss), 6)
-        _write(path, table)
-        log(f"sensitivity {step}/{len(todo)}: {layer} at {ratio}: loss {loss:.4f}")
+        table.setdefault(group.root_layer, {})[ratio] = round(float(loss), 6)
+        write_text(path, json.dumps(table, indent=1))
+        log(f"sensitivity {step}/{len(missing)}: {group.root_layer} at {ratio}: loss {loss:.4f}")
 
 
 @contextmanager
@@ -101,7 +107,7 @@ def _pruned(model: paddle.nn.Layer, group: Group, ratio: float, criterion: impor
 
 
 def read(path: Path, model: paddle.nn.Layer) -> Table:
-    """Read our JSON or PaddleSlim's pickle (whose keys are generated parameter names).
+    """Read our JSON, or PaddleSlim's pickle, whose keys are the names that Paddle gave to the parameters.
 
     Raises:
         SlimError: it is neither.
@@ -120,7 +126,7 @@ def read(path: Path, model: paddle.nn.Layer) -> Table:
 
 
 class _PaddleSlimStatus(pickle.Unpickler):
-    """Reads PaddleSlim's ``Status`` and numbers, and nothing that could run code."""
+    """Reads PaddleSlim's ``Status`` and numbers, but nothing that could run code."""
 
     def find_class(self, module: str, name: str) -> Any:
         if name == "Status":
@@ -128,7 +134,3 @@ class _PaddleSlimStatus(pickle.Unpickler):
         if module.split(".")[0] == "numpy" and name in {"dtype", "scalar"}:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"it holds {module}.{name}, which no sensitivity file has")
-
-
-def _write(path: Path, table: Table) -> None:
-    write_text(path, json.dumps(table, indent=1))

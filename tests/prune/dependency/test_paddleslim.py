@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from ppcls_slim.compat import paddleslim as paddleslim_mends
+from ppcls_slim.compat.legacy_program import legacy_ir
 from ppcls_slim.prune.dependency import analyse
 
 SHAPE = [3, 64, 64]
@@ -31,13 +31,13 @@ def backbones(ppcls_root):
 
 @pytest.mark.parametrize("name", ["ResNet18_vd", "MobileNetV1_x0_25", "MobileNetV3_small_x0_35"])
 def test_groups_are_those_of_paddleslim(name, backbones):
-    paddleslim_mends.load_paddleslim()
+    load_paddleslim()
     from paddleslim.dygraph.prune.var_group import DygraphPruningCollections
 
     model = getattr(backbones, name)()
     names = {tensor.name: name for name, tensor in model.state_dict().items()}
     try:
-        with paddleslim_mends.legacy_ir():
+        with legacy_ir():
             collections = DygraphPruningCollections(model, [1, *SHAPE], skip_leaves=True)
     except TypeError as error:  # Paddle 3 dropped the old programs for operations such as multiply
         pytest.skip(f"PaddleSlim does not work here: {error}")

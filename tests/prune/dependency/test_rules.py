@@ -10,8 +10,7 @@ paddle = pytest.importorskip("paddle")
 from paddle import nn  # noqa: E402
 from paddle.nn import functional as F  # noqa: E402
 
-from ppcls_slim.prune import dependency as analysis  # noqa: E402
-from ppcls_slim.prune.dependency import analyse  # noqa: E402
+from ppcls_slim.prune.dependency import analyse, search  # noqa: E402
 from ppcls_slim.verify.equivalence import check_equivalence, remove, some_channels  # noqa: E402
 
 FLOAT32 = 1e-5
@@ -167,7 +166,7 @@ def test_a_size_that_is_computed_is_frozen_and_the_rest_is_not():
 
 
 def test_where_nothing_can_go_nothing_is_tried(monkeypatch):
-    monkeypatch.setattr(analysis, "disagreements", lambda *args: pytest.fail("the model was recorded again"))
+    monkeypatch.setattr(search, "disagreements", lambda *args: pytest.fail("the model was recorded again"))
     grouping = analyse(nn.Sequential(nn.Conv2D(3, 8, 3)), [3, 8, 8])
     assert (grouping.groups, grouping.frozen) == ((), {"0": "an output of the model"})
 

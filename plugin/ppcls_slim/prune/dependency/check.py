@@ -1,42 +1,44 @@
-"""Is the analysis right about sizes? Recording a pruned model answers.
+"""Check the analysis by recording a pruned model.
 
-A number in the code (``reshape(x, [-1, 64])``, ``split(x, [24, 24])``) looks the same in a program
-whether it was read from a shape or is a literal. So some channels are taken away, only in the shapes of
-the parameters, and the forward pass is recorded once more: every operation has to be there again, and
-following the labels that are left through it has to tie each label to itself only.
+A number in the code (``reshape(x, [-1, 64])``, ``split(x, [24, 24])``) looks the same in a program whether it was
+computed from a shape or is a literal. So some channels are removed and the forward pass is recorded once more. Every
+operation has to be there again, and following the labels that are left has to tie each label to itself only.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Optional
+from collections.abc import Mapping, Sequence
+from typing import Optional
 
 import numpy as np
 
 from ...compat.paddle import paddle
-from ...graph.program import Program
+from ...graph.program import Program, Tensor
 from ...graph.record import record
-from .flow import FAILURES, RULES, Contradiction, Flow, sites_of, unknown, write_number
+from .code import Site, sites_of
+from .flow import ContradictionError, Flow
 from .groups import Grouping
 from .labels import FIXED, Labels
+from .modes import Mode
+from .registry import FAILURES, RULES, unknown
+from .trial import Trial, make_trial, reduced_attributes
 
 
-class _Kept(Labels):
-    """Labels of the dense model, of which only like may meet like."""
+class _KnownLabels(Labels):
+    """Labels of the dense model, each of which may be tied to itself only."""
 
     def __init__(self, dense: Labels) -> None:
         super().__init__()
         self.parent = dense.find(np.arange(len(dense.parent)))
-        self.held = np.zeros(len(self.parent) + 1, bool)
-        self.held[list(dense.reasons())] = True
+        self.is_frozen = np.zeros(len(self.parent) + 1, bool)
+        self.is_frozen[list(dense.reasons())] = True
 
     def tie(self, left: np.ndarray, right: np.ndarray, reason: str) -> np.ndarray:
         left, right = np.broadcast_arrays(left, right)
-        differs = (left != right) & (left != FIXED) & (right != FIXED)
-        loose = ((left == FIXED) != (right == FIXED)) & ~self.held[np.maximum(left, right)]
-        if (differs | loose).any():
-            raise Contradiction("channels meet that do not belong together")
+        differ = (left != right) & (left != FIXED) & (right != FIXED)
+        unfrozen = ((left == FIXED) != (right == FIXED)) & ~self.is_frozen[np.maximum(left, right)]
+        if (differ | unfrozen).any():
+            raise ContradictionError("channels meet that do not belong together")
         return np.minimum(left, right)  # FIXED wins, as in the dense model
 
 
@@ -44,101 +46,47 @@ def disagreements(
     model: paddle.nn.Layer,
     input_shape: Sequence[int],
     dtype: str,
-    modes: Mapping[Any, Program],
+    modes: Mapping[Mode, Program],
     flow: Flow,
     grouping: Grouping,
-) -> dict[Any, bool]:
+) -> dict[Site, bool]:
     """Return the sites at which the model with some channels removed does not do what was expected.
 
+    Args:
+        model: the dense model; it is not changed.
+        input_shape: ``[C, H, W]``.
+        dtype: data type of the image.
+        modes: the programs of the dense model.
+        flow: the analysis of them.
+        grouping: its result.
+
     Returns:
-        Sites, each with whether another reading of it could help: not where nothing was removed from what it reads.
+        site -> whether channels were removed from what it reads. If none were, another interpretation cannot help.
     """
-    for reverse in (False, True) if flow.readings else (False,):
-        found = _differences(model, input_shape, dtype, modes, flow, _some_channels(flow, grouping, reverse))
+    for reverse in (False, True) if flow.interpretations else (False,):
+        trial = make_trial(model, flow, grouping, reverse)
+        found: dict[Site, bool] = {}
+        for mode, dense in modes.items():
+            with reduced_attributes(model, flow, trial.removed):
+                pruned = record(model, input_shape, dtype, shapes=trial.shapes, contents=trial.contents, **dict(mode))
+            sites = sites_of(dense, flow.code.types)
+            number = _first_difference(dense, pruned, sites, flow, trial)
+            if number is not None:
+                inputs = [flow.axes[tensor] for tensor in dense.operations[number].inputs if tensor in flow.axes]
+                found[sites[number]] = any(trial.removed[flow.labels.find(axis.labels)].any() for axis in inputs)
         if found:
             return found
     return {}
 
 
-def _differences(
-    model: paddle.nn.Layer,
-    input_shape: Sequence[int],
-    dtype: str,
-    modes: Mapping[Any, Program],
-    flow: Flow,
-    channels: list[int],
-) -> dict[Any, bool]:
-    removed = np.zeros(len(flow.labels.parent) + 1, bool)  # the last one for FIXED
-    removed[channels] = True
-    roots = {key: flow.labels.find(labels) for key, labels in flow.params.items()}
-    kept = {key: labels[~removed[labels]] for key, labels in roots.items()}
-    shapes: dict[str, list[int]] = {}
-    tensors = {**dict(model.named_buffers()), **model.state_dict()}
-    for (name, axis), labels in kept.items():
-        shapes.setdefault(name, list(tensors[name].shape))[axis] = len(labels)
-    contents = {
-        name: np.searchsorted(
-            np.flatnonzero(~removed[flow.labels.find(labels)]), tensors[name].numpy()[~removed[roots[name, 0]]]
-        )
-        for name, labels in flow.index_buffers.items()
-    }
-    found: dict[Any, bool] = {}
-    for mode, dense in modes.items():
-        with _smaller_numbers(model, flow, removed):
-            pruned = record(model, input_shape, dtype, shapes=shapes, contents=contents, **dict(mode))
-        sites = sites_of(dense, flow.code.types)
-        number = _first_difference(dense, pruned, sites, flow, kept, removed)
-        if number is not None:
-            inputs = [flow.axes[tensor] for tensor in dense.operations[number].inputs if tensor in flow.axes]
-            found[sites[number]] = any(removed[flow.labels.find(axis.labels)].any() for axis in inputs)
-    return found
-
-
-def _some_channels(flow: Flow, grouping: Grouping, reverse: bool) -> list[int]:
-    """Take some channels from everywhere, more from one end, so that halves do not stay equal by luck."""
-    removed = []
-    for number, group in enumerate(grouping.groups):
-        roots = np.full(group.prunable_channels, FIXED)
-        for name in group.root_weights:
-            member = next(member for member in group.members if member.param == name and member.produces)
-            inside = member.index != FIXED
-            roots[member.index[inside]] = flow.labels.find(flow.params[name, member.axis])[inside]
-        place = np.arange(group.prunable_channels)
-        spread = (place * 0.6180339887 + number * 0.3819660113) % 1.0  # even at every scale
-        gone = set(np.flatnonzero(spread < 0.1 + 0.5 * place / group.prunable_channels).tolist() or [0])
-        if reverse:
-            gone = {group.prunable_channels - 1 - channel for channel in gone}
-        for part in (*group.keep_at_least_one, range(group.prunable_channels)):
-            if gone.issuperset(part):
-                gone.discard(part[-1])
-        removed.extend(roots[sorted(gone)].tolist())
-    return removed
-
-
-@contextlib.contextmanager
-def _smaller_numbers(model: paddle.nn.Layer, flow: Flow, removed: np.ndarray) -> Iterator[None]:
-    """Give grouped convolutions, and attributes that count channels, the numbers that are left."""
-    before = []
-    groups = {(name, "_groups"): labels for name, labels in flow.grouped.items()}
-    layers = dict(model.named_sublayers(include_self=True))
-    try:
-        for (name, attribute), labels in [*groups.items(), *flow.sizes.items()]:
-            before.append((layers[name], attribute, len(labels)))
-            write_number(layers[name], attribute, int((~removed[flow.labels.find(labels)]).sum()))
-        yield
-    finally:
-        for layer, attribute, value in before:
-            write_number(layer, attribute, value)
-
-
 def _first_difference(
-    dense: Program, pruned: Program, sites: list[Any], flow: Flow, kept: Mapping, removed: np.ndarray
+    dense: Program, pruned: Program, sites: Sequence[Site], flow: Flow, trial: Trial
 ) -> Optional[int]:
     """Return the number of the first operation of the pruned program that is not as expected."""
-    again = Flow(flow.code, _Kept(flow.labels))
+    again = Flow(flow.code, _KnownLabels(flow.labels))
     again.checking = True
-    again.readings = flow.readings
-    again.params = dict(kept)
+    again.interpretations = flow.interpretations
+    again.params = dict(trial.kept)
     read = {tensor for operation in dense.operations for tensor in operation.inputs}
     for number, (expected, site) in enumerate(zip(dense.operations, sites)):
         if number >= len(pruned.operations):
@@ -153,18 +101,18 @@ def _first_difference(
             if before in flow.axes
         }
         try:
-            read_by = unknown if again.step in flow.failed else RULES.get(operation.name, unknown)
-            read_by(again, operation)
+            apply = unknown if again.step in flow.failed else RULES.get(operation.name, unknown)
+            apply(again, operation)
         except FAILURES:
             return number
         for result, before in zip(operation.outputs, expected.outputs):
-            if before in read and not _as_expected(result, before, again, flow, removed):
+            if before in read and not _as_expected(result, before, again, flow, trial.removed):
                 return number
     return None
 
 
-def _as_expected(result: Any, before: Any, again: Flow, flow: Flow, removed: np.ndarray) -> bool:
-    """Compare the shape, and the labels that are left, of one result."""
+def _as_expected(result: Tensor, before: Tensor, again: Flow, flow: Flow, removed: np.ndarray) -> bool:
+    """Whether a result has the shape and the labels of the dense one, less what was removed."""
     was, now = flow.axes.get(before), again.axes.get(result)
     shape = list(before.shape)
     if was is None:

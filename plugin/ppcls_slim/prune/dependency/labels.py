@@ -1,55 +1,61 @@
-"""Labels on channels: which positions of which tensors are the same thing.
+"""Labels of channels: which positions of which tensors belong together.
 
-Every position of an axis that may shrink carries a label, an integer. Operations tie labels (an
-addition: position 3 here is position 3 there), freeze them, or hand them on. A set of labels that are
-tied is what can be removed together, or not at all.
+Every position of an axis that can shrink carries a label, an integer. Operations tie labels (an addition: position 3
+of one operand is position 3 of the other), freeze them, or pass them on to their result. Labels that are tied to each
+other are removed together or not at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
+from .code import Site
+
 FIXED = -1
-"""The label of positions that can never be removed: the image, padding, things not understood."""
+"""The label of positions that are never removed: those of the image, of padding, of results that are not followed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """The one axis of a tensor that may shrink.
+    """The one axis of a tensor that can shrink.
 
     Attributes:
-        axis: which.
+        axis: its number.
         labels: int64 ``[size of the axis]``.
-        zero_if_masked: whether the tensor is zero at the positions whose label has been masked. After a
-            sigmoid it is not; multiplied by something masked it is again.
-        origin: the reshape that chose this axis among several, if one did.
+        zero_if_masked: whether the tensor is zero at the positions of a masked channel. After a sigmoid it is not;
+            multiplied by something that is, it is again.
+        origin: the reshape that chose this axis among several, None if no reshape did.
     """
 
     axis: int
     labels: np.ndarray
     zero_if_masked: bool = True
-    origin: Any = None
+    origin: Optional[Site] = None
 
 
 class Labels:
-    """A forest of labels, and why some of them are frozen."""
+    """A disjoint-set forest of labels, and the reasons why some of them are frozen.
+
+    ``scipy.cluster.hierarchy.DisjointSet`` finds one element a call; operations ask for whole axes at once, and a
+    lookup in an array is a hundred times faster (0.05 ms instead of 5 ms for 30,000 labels).
+    """
 
     def __init__(self) -> None:
         self.parent = np.zeros(0, np.int64)
         self.frozen: list[tuple[np.ndarray, str]] = []
 
     def new(self, size: int) -> np.ndarray:
-        """Return labels ``[size]`` that nothing is tied to yet."""
+        """Return new labels ``[size]``, tied to nothing yet."""
         labels = np.arange(len(self.parent), len(self.parent) + size)
         self.parent = np.concatenate([self.parent, labels])
         return labels
 
     def find(self, labels: np.ndarray) -> np.ndarray:
-        """Return for each label the one that stands for all that are tied to it; FIXED stays."""
+        """Return the root of each label, which stands for all labels that are tied to it; FIXED stays FIXED."""
         root = np.where(labels == FIXED, FIXED, self.parent[labels]) if len(self.parent) else labels
         while True:
             above = np.where(root == FIXED, FIXED, self.parent[root]) if len(self.parent) else root
@@ -58,10 +64,12 @@ class Labels:
             root = above
 
     def tie(self, left: np.ndarray, right: np.ndarray, reason: str) -> np.ndarray:
-        """Tie two arrays of labels position by position, and return the result.
+        """Tie two arrays of labels position by position and return the labels of the result.
 
         Args:
-            reason: for labels that are tied to a FIXED position, and so become frozen.
+            left: labels.
+            right: labels that can be broadcast to the shape of ``left``, or the reverse.
+            reason: why labels that are tied to a FIXED position get frozen.
         """
         left, right = np.broadcast_arrays(left, right)
         a, b = self.find(left).ravel(), self.find(right).ravel()
@@ -84,7 +92,7 @@ class Labels:
             parent[max(one, other)] = min(one, other)
 
     def freeze(self, labels: Optional[np.ndarray], reason: str) -> None:
-        """Declare that these labels cannot be removed."""
+        """Mark labels as not removable."""
         if labels is not None and labels.size:
             self.frozen.append((labels[labels != FIXED], reason))
 
@@ -97,7 +105,7 @@ class Labels:
         return reasons
 
     def unfrozen(self, reasons: Collection[int]) -> np.ndarray:
-        """Return a table: root -> itself, or FIXED if it is in ``reasons``; its last entry is FIXED's."""
+        """Return a table that maps a root to itself, or to FIXED if it is in ``reasons``; index -1 gives FIXED."""
         table = np.arange(len(self.parent) + 1)
         table[-1] = FIXED
         table[list(reasons)] = FIXED

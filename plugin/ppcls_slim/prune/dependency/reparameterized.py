@@ -1,23 +1,22 @@
-"""Blocks whose branches are merged into one convolution for inference (RepVGG and its kind)."""
+"""Blocks whose branches are merged into one convolution for inference (RepVGG and the like)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ...compat.paddle import paddle
+from ...compat.reparameterization import builds_merged_convolution
 from .flow import Flow
 
-_MERGES = ("re_parameterize", "get_equivalent_kernel_bias")
 
+def follow_merged_sizes(model: paddle.nn.Layer, flow: Flow) -> None:
+    """Let the sizes of the merged convolution of a block follow its channels.
 
-def count_channels(model: paddle.nn.Layer, flow: Flow) -> None:
-    """Let the numbers follow with which a block builds its merged convolution.
-
-    The convolution exists only after merging, so no program shows it. The block makes it from its own
+    The convolution exists only after merging, so no program shows it. The block creates it from its attributes
     ``in_channels``, ``out_channels`` and ``groups``, which are those of its first branch.
     """
     for name, layer in model.named_sublayers():
-        if not any(hasattr(layer, method) for method in _MERGES):
+        if not builds_merged_convolution(layer):
             continue
         branch = next((path for path, part in layer.named_sublayers() if isinstance(part, paddle.nn.Conv2D)), None)
         weight = f"{name}.{branch}.weight"

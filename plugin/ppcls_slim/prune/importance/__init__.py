@@ -6,12 +6,10 @@ entry point of the group ``ppcls_slim.criteria``, see :mod:`ppcls_slim.common.re
 
 from __future__ import annotations
 
-from ...common.registry import Registry
+from ...config.prune import CRITERIA
 from .criterion import Criterion
 
 __all__ = ["CRITERIA", "Criterion", "get", "names"]
-
-CRITERIA = Registry(f"{__name__}.criteria", "ppcls_slim.criteria", "pruning method", "CRITERION")
 
 
 def names() -> list[str]:

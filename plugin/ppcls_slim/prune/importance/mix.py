@@ -18,9 +18,9 @@ def mix_counts(channels: int, ratio: float, norm_ratio: float, total: Optional[i
     """Split the number of channels to prune into those chosen by norm and those chosen by the criterion.
 
     Channels that are removed are counted as PaddleSlim counts, in total: ``round(channels * ratio)``, possibly
-    aligned. Then ``total`` is given, and the part of the norm is the nearest whole number to its share of the total, so
-    that both parts always add up to it. The authors' program, which zeroes filters, has no total: it rounds down
-    ``channels * norm_ratio`` and ``channels * (ratio - norm_ratio)`` one by one.
+    aligned. Then ``total`` is given, and the part of the norm is its share of the total, rounded to the nearest whole
+    number, so that both parts always add up to it. The authors' program, which zeroes filters, has no total: it
+    rounds down ``channels * norm_ratio`` and ``channels * (ratio - norm_ratio)`` one by one.
 
     Args:
         channels: how many there are.

@@ -1,3 +1,3 @@
-"""What each family of operations does to labels: importing this registers the rules."""
+"""The rules of all supported operations, one file a family; importing this package registers them."""
 
-from . import elementwise, layout, norms, slicing, weights  # noqa: F401  registers
+from . import common, elementwise, layout, norms, padding, sections, slicing, weights  # noqa: F401

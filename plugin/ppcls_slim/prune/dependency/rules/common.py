@@ -1,21 +1,25 @@
-"""What several rules need."""
+"""Helpers that several rules share."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Optional
 
+import numpy as np
+
 from ....graph.program import Operation, Tensor
-from ..flow import Flow, rule
+from ..flow import Flow
 from ..labels import Axis
+from ..registry import rule
 
 
-def channel_of(operation: Operation, tensor: Tensor) -> int:
-    """The channel axis."""
+def channel_axis(operation: Operation, tensor: Tensor) -> int:
+    """Return the channel axis of an image tensor, by the operation's data format."""
     return len(tensor.shape) - 1 if str(operation.attrs.get("data_format", "NCHW")).endswith("C") else 1
 
 
 def on_axis(flow: Flow, tensor: Tensor, axis: int, operation: Operation) -> Optional[Axis]:
-    """The labelled axis of a tensor if it is ``axis``; another one is frozen."""
+    """Return the labelled axis of a tensor if it is ``axis``; freeze it if it is another one."""
     found = flow.axis(tensor)
     if found is not None and found.axis != axis:
         flow.freeze(tensor, f"{operation.name} along it")
@@ -24,12 +28,19 @@ def on_axis(flow: Flow, tensor: Tensor, axis: int, operation: Operation) -> Opti
 
 
 def number(value: Any) -> Optional[float]:
-    """Return a constant operand of one element, None for anything else."""
+    """Return the value of a constant operand with one element, None for anything else."""
     if isinstance(value, (list, tuple)):
         value = value[0] if len(value) == 1 else None
     return None if value is None else float(value)
 
 
+def tie_all(flow: Flow, parts: Sequence[np.ndarray], reason: str) -> None:
+    """Tie arrays of labels to each other position by position."""
+    tied = parts[0]
+    for part in parts[1:]:
+        tied = flow.labels.tie(tied, part, reason)
+
+
 @rule("uniform", "gaussian", "full", "assign_value", "shape", "full_like", "data", "bernoulli")
 def source(flow: Flow, operation: Operation) -> None:
-    """Made by the code: carries no labels."""
+    """Tensors that the code creates carry no labels."""

@@ -1,4 +1,4 @@
-"""Operations on each element, and on pairs of elements."""
+"""Operations on single elements and on pairs of elements."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Optional
 import numpy as np
 
 from ....graph.program import Operation, Tensor
-from ..flow import Flow, rule, unknown
+from ..flow import Flow
 from ..labels import Axis
-from .common import channel_of, number
+from ..registry import rule, unknown
+from .common import channel_axis, number
 
 _ZERO_STAYS_ZERO = (
     "relu",
@@ -52,7 +53,7 @@ _ZERO_STAYS_ZERO = (
     "dropout_nd",
     "c_identity",
 )
-_ZERO_BECOMES_ANOTHER = ("sigmoid", "hardsigmoid", "logsigmoid", "softplus", "exp", "log", "rsqrt", "cos",
+_ZERO_BECOMES_NONZERO = ("sigmoid", "hardsigmoid", "logsigmoid", "softplus", "exp", "log", "rsqrt", "cos",
                          "reciprocal")  # fmt: skip
 
 
@@ -62,8 +63,8 @@ def zero_stays_zero(flow: Flow, operation: Operation) -> None:
     flow.propagate(operation.outputs[0], flow.axis(operation.inputs[0]))
 
 
-@rule(*_ZERO_BECOMES_ANOTHER)
-def zero_becomes_another(flow: Flow, operation: Operation) -> None:
+@rule(*_ZERO_BECOMES_NONZERO)
+def zero_becomes_nonzero(flow: Flow, operation: Operation) -> None:
     """A function of each element with f(0) != 0."""
     data = flow.axis(operation.inputs[0])
     flow.propagate(operation.outputs[0], data and replace(data, zero_if_masked=False))
@@ -97,11 +98,11 @@ def power(flow: Flow, operation: Operation) -> None:
 
 @rule("prelu")
 def prelu(flow: Flow, operation: Operation) -> None:
-    """One slope for all, or one for each channel."""
+    """One slope for all channels, or one for each."""
     image, slope = operation.inputs
     data = flow.axis(image)
     if np.prod(slope.shape) > 1:
-        if data is None or slope.param is None or data.axis != channel_of(operation, image) or len(slope.shape) > 1:
+        if data is None or slope.param is None or data.axis != channel_axis(operation, image) or len(slope.shape) > 1:
             unknown(flow, operation)
             return
         data = replace(data, labels=flow.param(slope, 0, data.labels))
@@ -110,39 +111,41 @@ def prelu(flow: Flow, operation: Operation) -> None:
 
 @rule("add", "subtract", "multiply", "divide", "maximum", "minimum")
 def elementwise(flow: Flow, operation: Operation) -> None:
-    """Two tensors position by position, the smaller one broadcast."""
+    """Two operands, the smaller one broadcast. Their labels are tied position by position."""
     x, y = operation.inputs[:2]
     result = operation.outputs[0]
     rank = len(result.shape)
     shift_x, shift_y = (_shift(operation, tensor, rank) for tensor in (x, y))
-    a, b = _labelled(flow, x, shift_x), _labelled(flow, y, shift_y)
+    a, b = _axis_of_result(flow, x, shift_x), _axis_of_result(flow, y, shift_y)
     if a is not None and b is None:
-        b = _like(flow, y, shift_y, a)
+        b = _param_like(flow, y, shift_y, a)
     elif b is not None and a is None:
-        a = _like(flow, x, shift_x, b)
+        a = _param_like(flow, x, shift_x, b)
     for tensor, axis in ((x, a), (y, b)):
         if tensor.param is not None and axis is None:
             flow.freeze_param(tensor, f"{operation.name} with something that cannot shrink")
     if a is None and b is None:
         return
     if a is None or b is None:
-        given, other, shift = (b, x, shift_x) if a is None else (a, y, shift_y)
-        if _size(other, given.axis - shift) > 1:
-            flow.labels.freeze(given.labels, f"{operation.name} with something that cannot shrink")
+        labelled, other, shift = (b, x, shift_x) if a is None else (a, y, shift_y)
+        if _size(other, labelled.axis - shift) > 1:
+            flow.labels.freeze(labelled.labels, f"{operation.name} with something that cannot shrink")
             return
-        zero = given.zero_if_masked and (operation.name == "multiply" or (operation.name == "divide" and b is None))
-        flow.propagate(result, replace(given, zero_if_masked=zero))
+        zero = labelled.zero_if_masked and (
+            operation.name == "multiply" or (operation.name == "divide" and b is None)
+        )
+        flow.propagate(result, replace(labelled, zero_if_masked=zero))
     elif a.axis != b.axis:
         flow.axis_conflict(a, b, f"{operation.name} of different axes")
     else:
-        zero = {"multiply": a.zero_if_masked or b.zero_if_masked, "divide": a.zero_if_masked}
+        zero_of = {"multiply": a.zero_if_masked or b.zero_if_masked, "divide": a.zero_if_masked}
+        zero = zero_of.get(operation.name, a.zero_if_masked and b.zero_if_masked)
         labels = flow.labels.tie(a.labels, b.labels, f"{operation.name} with channels that stay")
-        silent_too = zero.get(operation.name, a.zero_if_masked and b.zero_if_masked)
-        flow.propagate(result, Axis(a.axis, labels, silent_too, a.origin or b.origin))
+        flow.propagate(result, Axis(a.axis, labels, zero, a.origin or b.origin))
 
 
 def _shift(operation: Operation, tensor: Tensor, rank: int) -> int:
-    """How far the axes of an operand lie left of those of the result."""
+    """Return what has to be added to an axis of an operand to get the axis of the result."""
     axis = int(operation.attrs.get("axis", -1))
     return axis if axis >= 0 and len(tensor.shape) < rank else rank - len(tensor.shape)
 
@@ -151,13 +154,14 @@ def _size(tensor: Tensor, axis: int) -> int:
     return tensor.shape[axis] if 0 <= axis < len(tensor.shape) else 1
 
 
-def _labelled(flow: Flow, tensor: Tensor, shift: int) -> Optional[Axis]:
+def _axis_of_result(flow: Flow, tensor: Tensor, shift: int) -> Optional[Axis]:
+    """Return the labelled axis of an operand, as an axis of the result."""
     axis = flow.axes.get(tensor)
     return axis and replace(axis, axis=axis.axis + shift)
 
 
-def _like(flow: Flow, tensor: Tensor, shift: int, other: Axis) -> Optional[Axis]:
-    """Label a parameter because of what it is combined with."""
+def _param_like(flow: Flow, tensor: Tensor, shift: int, other: Axis) -> Optional[Axis]:
+    """Give a parameter the labels of the operand that it is combined with."""
     axis = other.axis - shift
     if tensor.param is None:
         return None

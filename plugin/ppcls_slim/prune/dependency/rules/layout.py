@@ -1,4 +1,4 @@
-"""Operations that move elements, or sum them."""
+"""Operations that move elements or reduce them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 
 from ....graph.program import Operation
-from ..flow import Flow, rule, unknown
+from ..flow import Flow
 from ..labels import Axis
-from .common import channel_of, number, on_axis
+from ..registry import rule, unknown
+from .common import channel_axis, number, on_axis
 
 
 @rule("pool2d", "nearest_interp", "bilinear_interp", "bicubic_interp", "max_pool2d_with_index")
 def spatial(flow: Flow, operation: Operation) -> None:
-    """Each channel on its own."""
+    """Pooling and interpolation treat every channel by itself."""
     image = operation.inputs[0]
-    flow.propagate(operation.outputs[0], on_axis(flow, image, channel_of(operation, image), operation))
+    flow.propagate(operation.outputs[0], on_axis(flow, image, channel_axis(operation, image), operation))
 
 
 @rule("sum", "mean", "max", "min", "p_norm")
 def reduction(flow: Flow, operation: Operation) -> None:
-    """Over channels a sum is right, for zeros add nothing; a mean is not, for it divides."""
+    """A sum over channels does not change without those that are zero; a mean divides by their number."""
     tensor = operation.inputs[0]
     data = flow.axis(tensor)
     if data is None:
@@ -30,8 +31,8 @@ def reduction(flow: Flow, operation: Operation) -> None:
     rank = len(tensor.shape)
     axes = operation.attrs.get("axis")
     axes = [axes] if isinstance(axes, int) else axes
-    everything = operation.attrs.get("all") or not axes
-    axes = range(rank) if everything else sorted(axis % rank for axis in axes)
+    all_axes = operation.attrs.get("all") or not axes
+    axes = range(rank) if all_axes else sorted(axis % rank for axis in axes)
     if data.axis in axes:
         if operation.name not in ("sum", "p_norm") or not data.zero_if_masked:
             flow.freeze(tensor, f"{operation.name} over channels")
@@ -42,16 +43,16 @@ def reduction(flow: Flow, operation: Operation) -> None:
 
 @rule("transpose")
 def transpose(flow: Flow, operation: Operation) -> None:
-    """Axes change places."""
+    """The labelled axis moves to another place."""
     data = flow.axis(operation.inputs[0])
     if data is not None:
-        place = [int(axis) for axis in operation.attrs["perm"]].index(data.axis)
-        flow.propagate(operation.outputs[0], replace(data, axis=place))
+        axis = [int(axis) for axis in operation.attrs["perm"]].index(data.axis)
+        flow.propagate(operation.outputs[0], replace(data, axis=axis))
 
 
 @rule("reshape", "flatten", "squeeze", "unsqueeze")
 def reshape(flow: Flow, operation: Operation) -> None:
-    """Axes are merged and cut; the order of the elements stays."""
+    """Axes are merged and split; the order of the elements does not change."""
     tensor, result = operation.inputs[0], operation.outputs[0]
     data = flow.axis(tensor)
     if data is None:
@@ -70,15 +71,15 @@ def reshape(flow: Flow, operation: Operation) -> None:
     array = np.broadcast_to(data.labels.reshape(inside), tensor.shape[start:stop])
     array = array.reshape(result.shape[new_start:new_stop])
     axes = flow.varying(array)
-    readings: list[Any] = []
+    interpretations: list[Any] = []
     for axis in axes:
         attributes = flow.attributes(operation.layer, array.shape[axis])
-        readings += [(axis, None), *((axis, name) for name in attributes)]
-    reading = flow.choose([*readings, "fixed"])
-    if reading == "fixed":
+        interpretations += [(axis, None), *((axis, name) for name in attributes)]
+    chosen = flow.choose([*interpretations, "fixed"])
+    if chosen == "fixed":
         flow.freeze(tensor, f"sizes written in the code ({operation.name})")
-        reading = (axes[0], None)
-    keep, attribute = reading
+        chosen = (axes[0], None)
+    keep, attribute = chosen
     labels = flow.tie_axes(array, keep)
     if attribute is not None:
         flow.follow(operation.layer, attribute, labels)
@@ -87,7 +88,7 @@ def reshape(flow: Flow, operation: Operation) -> None:
 
 
 def _blocks(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    """ParamSlice two shapes into the smallest runs of axes that hold the same elements."""
+    """Split two shapes into the shortest runs of axes with the same elements: (start, stop, new start, new stop)."""
     blocks, i, j = [], 0, 0
     while i < len(old) and j < len(new):
         start, new_start, left, right = i, j, old[i], new[j]
@@ -105,7 +106,7 @@ def _blocks(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[int, int, 
 
 @rule("expand", "tile")
 def expand(flow: Flow, operation: Operation) -> None:
-    """Other axes are repeated."""
+    """Axes other than the labelled one are repeated."""
     tensor, result = operation.inputs[0], operation.outputs[0]
     data = flow.axis(tensor)
     if data is None:
@@ -119,7 +120,7 @@ def expand(flow: Flow, operation: Operation) -> None:
 
 @rule("roll", "flip")
 def roll(flow: Flow, operation: Operation) -> None:
-    """Elements move along some axes."""
+    """Elements move along some axes, which must not be the labelled one."""
     tensor = operation.inputs[0]
     data = flow.axis(tensor)
     axes = [axis % len(tensor.shape) for axis in operation.attrs.get("axis") or range(len(tensor.shape))]
@@ -131,7 +132,7 @@ def roll(flow: Flow, operation: Operation) -> None:
 
 @rule("gather", "index_select")
 def pick(flow: Flow, operation: Operation) -> None:
-    """Channels are picked by a buffer of positions, which is cut and counted anew with what it picks from."""
+    """Channels are picked by an index buffer, which is renumbered when some of them are removed."""
     tensor, positions = operation.inputs[:2]
     result = operation.outputs[0]
     data = flow.axis(tensor)
@@ -159,7 +160,7 @@ def pick(flow: Flow, operation: Operation) -> None:
 
 @rule("unfold")
 def unfold(flow: Flow, operation: Operation) -> None:
-    """Patches: ``[n, c, h, w]`` becomes ``[n, c * k * k, l]``."""
+    """Patches of an image: ``[n, c, h, w]`` becomes ``[n, c * k * k, l]``."""
     tensor, result = operation.inputs[0], operation.outputs[0]
     data = on_axis(flow, tensor, 1, operation)
     if data is not None:
@@ -169,7 +170,7 @@ def unfold(flow: Flow, operation: Operation) -> None:
 
 @rule("fold")
 def fold(flow: Flow, operation: Operation) -> None:
-    """The inverse of unfold, overlaps added."""
+    """The inverse of unfold; overlaps are added."""
     tensor, result = operation.inputs[0], operation.outputs[0]
     data = on_axis(flow, tensor, 1, operation)
     if data is not None:

@@ -1,20 +1,21 @@
-"""Operations that divide by what they measure, over channels or along others."""
+"""Normalizations: over channels, or for every channel by itself."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ....graph.program import Operation
-from ..flow import Flow, rule
+from ..flow import Flow
 from ..labels import Axis
-from .common import channel_of, on_axis
+from ..registry import rule
+from .common import channel_axis, on_axis
 
 
 @rule("batch_norm", "sync_batch_norm", "instance_norm")
-def perchannel_of(flow: Flow, operation: Operation) -> None:
+def per_channel_norm(flow: Flow, operation: Operation) -> None:
     """Every channel has its own statistics, scale and shift."""
     image, *vectors = operation.inputs
-    data = on_axis(flow, image, channel_of(operation, image), operation)
+    data = on_axis(flow, image, channel_axis(operation, image), operation)
     if any(vector.param is None for vector in vectors) or not vectors:
         flow.freeze(image, f"{operation.name} without parameters")
         return
@@ -30,7 +31,7 @@ def perchannel_of(flow: Flow, operation: Operation) -> None:
 
 @rule("layer_norm")
 def layer_norm(flow: Flow, operation: Operation) -> None:
-    """Mean and variance are taken over the last axes: a removed channel would change them."""
+    """Mean and variance are computed over the last axes: removing a channel would change them."""
     tensor, *vectors = operation.inputs
     data = flow.axis(tensor)
     for vector in vectors:
@@ -45,14 +46,14 @@ def layer_norm(flow: Flow, operation: Operation) -> None:
 
 @rule("group_norm")
 def group_norm(flow: Flow, operation: Operation) -> None:
-    """Mean and variance are taken over a group of channels."""
+    """Mean and variance are computed over groups of channels: removing one would change them."""
     for tensor in operation.inputs:
         flow.freeze(tensor, "group_norm over channels")
 
 
 @rule("softmax", "log_softmax")
 def softmax(flow: Flow, operation: Operation) -> None:
-    """Exponentials are summed along one axis: a zero is not nothing there."""
+    """Exponentials are summed along one axis, and that of a zero is 1."""
     (tensor,) = operation.inputs
     data = flow.axis(tensor)
     if data is not None and data.axis == int(operation.attrs.get("axis", -1)) % len(tensor.shape):

@@ -1,4 +1,4 @@
-"""Operations that have weights: they read one axis and make a new one."""
+"""Convolutions and matrix products: they read channels and produce new ones."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import Optional
 
 import numpy as np
 
+from ....graph.model import layer_of
 from ....graph.program import Operation, Tensor
-from ..flow import Flow, rule, unknown
+from ..flow import Flow
 from ..labels import FIXED, Axis
-from .common import channel_of, on_axis
+from ..registry import rule, unknown
+from .common import channel_axis, on_axis
 
 
 @rule("conv2d", "depthwise_conv2d")
 def convolution(flow: Flow, operation: Operation) -> None:
-    """Weight ``[out_c, in_c / groups, k_h, k_w]``."""
+    """A convolution with weight ``[out_c, in_c / groups, k_h, k_w]``."""
     image, weight = operation.inputs[:2]
     result = operation.outputs[0]
-    channel = channel_of(operation, image)
+    channel = channel_axis(operation, image)
     data = on_axis(flow, image, channel, operation)
     if weight.param is None:
         flow.freeze(image, "a weight that is computed")
@@ -26,7 +28,7 @@ def convolution(flow: Flow, operation: Operation) -> None:
         return
     groups = int(operation.attrs.get("groups") or 1)
     if groups > 1:
-        balanced = weight.param.rpartition(".")[0] in flow.code.balanced
+        balanced = layer_of(weight.param) in flow.code.balanced
         (_balanced if balanced else _grouped)(flow, operation, data, channel, groups)
         return
     _read(flow, weight, 1, data)
@@ -34,7 +36,7 @@ def convolution(flow: Flow, operation: Operation) -> None:
 
 
 def _read(flow: Flow, weight: Tensor, axis: int, data: Optional[Axis]) -> None:
-    """Tie the input axis of a weight to what it is multiplied with."""
+    """Tie the input axis of a weight to the channels that it reads."""
     flow.param(weight, axis, np.full(weight.shape[axis], FIXED) if data is None else data.labels)
     flow.inputs.add((weight.param, axis))
     if data is not None and not data.zero_if_masked:
@@ -42,7 +44,7 @@ def _read(flow: Flow, weight: Tensor, axis: int, data: Optional[Axis]) -> None:
 
 
 def _grouped(flow: Flow, operation: Operation, data: Optional[Axis], channel: int, groups: int) -> None:
-    """A group of channels in and its group of filters go together, so a channel is a whole group."""
+    """The input channels and the filters of one group are tied: a prunable channel is a whole group."""
     weight, result = operation.inputs[1], operation.outputs[0]
     filters = flow.param(weight, 0)
     if data is None:
@@ -53,12 +55,12 @@ def _grouped(flow: Flow, operation: Operation, data: Optional[Axis], channel: in
     reason = "in a group of a convolution with channels that stay"
     blocks_in = flow.labels.tie(blocks_in, blocks_in[:, :1], reason)
     blocks_out = flow.labels.tie(blocks_out, blocks_in[:, :1], reason)
-    flow.grouped[weight.param.rpartition(".")[0]] = blocks_out[:, 0]
+    flow.grouped[layer_of(weight.param)] = blocks_out[:, 0]
     flow.propagate(result, Axis(channel, blocks_out.ravel()))
 
 
 def _balanced(flow: Flow, operation: Operation, data: Optional[Axis], channel: int, groups: int) -> None:
-    """Every group loses the same of its channels, and the same of its filters; the two are independent."""
+    """Every group loses the same input channels, and the same filters; the two are independent of each other."""
     weight, result = operation.inputs[1], operation.outputs[0]
     reason = "at the same place of a group as channels that stay"
     if data is not None:
@@ -72,12 +74,12 @@ def _balanced(flow: Flow, operation: Operation, data: Optional[Axis], channel: i
 
 @rule("conv2d_transpose")
 def transposed_convolution(flow: Flow, operation: Operation) -> None:
-    """Weight ``[in_c, out_c / groups, k_h, k_w]``."""
+    """A transposed convolution with weight ``[in_c, out_c / groups, k_h, k_w]``."""
     image, weight = operation.inputs[:2]
     if weight.param is None or int(operation.attrs.get("groups") or 1) > 1:
         unknown(flow, operation)
         return
-    channel = channel_of(operation, image)
+    channel = channel_axis(operation, image)
     data = on_axis(flow, image, channel, operation)
     _read(flow, weight, 0, data)
     flow.propagate(operation.outputs[0], Axis(channel, flow.param(weight, 1)))
@@ -94,6 +96,7 @@ def product(flow: Flow, operation: Operation) -> None:
 
 
 def _linear(flow: Flow, operation: Operation, x: Tensor, weight: Tensor) -> None:
+    """A linear layer on the last axis of ``x``; its weight is ``[in, out]``, or ``[out, in]`` if transposed."""
     result = operation.outputs[0]
     into, out_of = (1, 0) if operation.attrs.get("transpose_y") else (0, 1)
     data = flow.axis(x)
@@ -109,18 +112,19 @@ def _linear(flow: Flow, operation: Operation, x: Tensor, weight: Tensor) -> None
 
 
 def _product_of_results(flow: Flow, operation: Operation, x: Tensor, y: Tensor) -> None:
+    """A product of two tensors that are both computed. Batch axes and outer axes of one of them can be followed."""
     result = operation.outputs[0]
     a, b = flow.axis(x), flow.axis(y)
     if len(x.shape) < 2 or len(y.shape) < 2 or (a is not None and b is not None):
         flow.freeze(x, "a product of two results")
         flow.freeze(y, "a product of two results")
         return
-    for tensor, axis, flipped, inner in ((x, a, "transpose_x", 1), (y, b, "transpose_y", 2)):
+    for tensor, axis, transposed, inner in ((x, a, "transpose_x", 1), (y, b, "transpose_y", 2)):
         if axis is None:
             continue
         rank = len(tensor.shape)
         from_end = rank - axis.axis
-        if from_end <= 2 and operation.attrs.get(flipped):
+        if from_end <= 2 and operation.attrs.get(transposed):
             from_end = 3 - from_end
         if from_end == inner:  # summed with something that does not shrink
             flow.freeze(tensor, "a product of two results")

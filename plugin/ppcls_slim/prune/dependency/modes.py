@@ -1,0 +1,45 @@
+"""The ways in which a model runs, and the program of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+from ...compat.paddle import paddle
+from ...compat.reparameterization import has_unmerged_branches
+from ...graph.program import Program
+from ...graph.record import record
+
+Mode = tuple[tuple[str, bool], ...]
+"""How the forward pass is run: keyword arguments of :func:`ppcls_slim.graph.record.record`."""
+
+
+def record_modes(
+    model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str
+) -> tuple[dict[Mode, Program], Optional[str]]:
+    """Record training, evaluation, and evaluation with merged branches where the model has them.
+
+    Returns:
+        The programs that differ from each other, and the error of the first mode that could not be recorded.
+    """
+    modes: dict[Mode, Program] = {}
+    errors = []
+    wanted = [{"training": True}, {"training": False}]
+    if has_unmerged_branches(model):
+        wanted.append({"training": False, "merged": True})
+    for mode in wanted:
+        program = record(model, input_shape, dtype, **mode)
+        if program.error is not None:
+            errors.append(program.error)
+        elif not any(_same(program, other) for other in modes.values()):
+            modes[tuple(mode.items())] = program
+    return modes, errors[0] if errors else None
+
+
+def _same(one: Program, other: Program) -> bool:
+    """Whether two programs run the same operations."""
+    left, right = (
+        [(op.name, op.layer, [tensor.shape for tensor in op.outputs]) for op in program.operations]
+        for program in (one, other)
+    )
+    return left == right and len(one.outputs) == len(other.outputs)

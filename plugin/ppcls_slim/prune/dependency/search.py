@@ -1,0 +1,126 @@
+"""Find the groups of channels of a model: follow labels, try the result, and start over until the two agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...compat.layers import conv_groups
+from ...compat.paddle import paddle
+from ...graph.program import Program
+from . import reparameterized, rules  # noqa: F401  importing rules registers them
+from .check import disagreements
+from .code import Code, sites_of
+from .flow import Flow
+from .grouping import SINGLE, build
+from .groups import Grouping
+from .modes import Mode, record_modes
+from .registry import run
+
+ROUNDS = 20
+"""How often interpretations of the code may be rejected; as often again without following attributes."""
+
+
+def analyse(
+    model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "float32", skip_leaves: bool = True
+) -> Grouping:
+    """Find the groups of channels that can be removed together, and what cannot be removed and why.
+
+    The forward pass is recorded as it runs in training and in evaluation, and labels of channels are followed through
+    both programs (``rules``). Then the result is tried: with some channels of every group removed, the forward pass
+    is recorded again. Where a size turns out to be written in the code, the analysis starts over with a less
+    permissive interpretation of that place. A prunable channel of a grouped convolution is one of its groups; where
+    that ties all of them to each other, it is one filter of every group.
+
+    Args:
+        model: any layer that takes one image. Its weights are not read, and nothing in it is changed.
+        input_shape: without the batch, for example ``[3, 224, 224]``.
+        dtype: data type of the image.
+        skip_leaves: keep all channels of the model's outputs. False lets them be removed too.
+
+    Example:
+        >>> import paddle
+        >>> net = paddle.nn.Sequential(paddle.nn.Conv2D(3, 8, 3), paddle.nn.ReLU(), paddle.nn.Conv2D(8, 4, 3))
+        >>> grouping = analyse(net, [3, 16, 16])
+        >>> [(group.root_weights, group.prunable_channels) for group in grouping.groups], grouping.frozen
+        ([(('0.weight',), 8)], {'2': 'an output of the model'})
+    """
+    modes, error = record_modes(model, input_shape, dtype)
+    if not modes:
+        return build(model, Flow(), f"its forward pass could not be recorded: {error}")
+    grouping = _search(model, input_shape, dtype, skip_leaves, modes, frozenset())
+    balanced = _tied_groups(model, grouping)
+    if balanced:
+        other = _search(model, input_shape, dtype, skip_leaves, modes, balanced)
+        grouping = min(grouping, other, key=lambda one: _frozen_filters(model, one))
+    return grouping
+
+
+def _search(
+    model: paddle.nn.Layer,
+    input_shape: Sequence[int],
+    dtype: str,
+    skip_leaves: bool,
+    modes: Mapping[Mode, Program],
+    balanced: frozenset[str],
+) -> Grouping:
+    """Follow labels and try the result, with other interpretations of the code until the two agree.
+
+    Args:
+        model: the dense model.
+        input_shape: ``[C, H, W]``.
+        dtype: data type of the image.
+        skip_leaves: keep all channels of the model's outputs.
+        modes: the recorded programs.
+        balanced: grouped convolutions that lose the same filters of every group, see :class:`Code`.
+    """
+    known = Code.of(model)
+    sites = {mode: sites_of(program, known.types) for mode, program in modes.items()}
+    merged = any(dict(mode).get("merged") for mode in modes)
+    for attributes in (known.attributes, {}):
+        code = Code(known.types, attributes, balanced=balanced)
+        for _ in range(ROUNDS):
+            flow = Flow(code)
+            code.users.clear()
+            for mode, program in modes.items():
+                run(flow, program, sites[mode])
+                if skip_leaves:
+                    freeze_outputs(flow, program)
+            if not merged:
+                reparameterized.follow_merged_sizes(model, flow)
+            grouping = build(model, flow)
+            found = dict.fromkeys(flow.wrong, True)
+            if not found and grouping.groups:
+                found = disagreements(model, input_shape, dtype, modes, flow, grouping)
+            if not found:
+                return grouping
+            for site, has_input in found.items():
+                code.reject(site, all_of_them=not has_input)
+            if all(code.is_stuck(site, 2) for site in found):
+                break  # their layers are frozen already, and it did not help
+    return build(model, Flow(), "sizes written in the code")
+
+
+def freeze_outputs(flow: Flow, program: Program) -> None:
+    """Freeze the outputs of a model, except those that the model itself reads again.
+
+    A ``RecModel`` returns ``backbone`` beside ``features`` and ``logits``; the backbone's output is an intermediate
+    result there.
+    """
+    read = {tensor for operation in program.operations for tensor in operation.inputs}
+    for path, tensor in program.outputs:
+        intermediate = path[-1:] == ("backbone",) and tensor in read
+        if not intermediate:
+            flow.freeze(tensor, "an output of the model")
+
+
+def _tied_groups(model: paddle.nn.Layer, grouping: Grouping) -> frozenset[str]:
+    """Return the grouped convolutions whose groups are all tied to each other, so that none can be removed."""
+    layers = dict(model.named_sublayers(include_self=True))
+    tied = (layers[name] for name, reason in grouping.frozen.items() if reason == SINGLE)
+    wide = {id(layer) for layer in tied if conv_groups(layer) > 1 and layer.weight.shape[1] > 1}
+    return frozenset(name for name, layer in layers.items() if id(layer) in wide)
+
+
+def _frozen_filters(model: paddle.nn.Layer, grouping: Grouping) -> int:
+    layers = dict(model.named_sublayers(include_self=True))
+    return sum(int(layers[name].weight.shape[0]) for name in grouping.frozen)

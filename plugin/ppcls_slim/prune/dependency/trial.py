@@ -1,0 +1,97 @@
+"""Remove some channels for a trial: only in the shapes of parameters, while the forward pass is recorded."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...compat.layers import CONV_GROUPS
+from ...compat.paddle import paddle
+from ...graph.model import tensors_of
+from .code import set_attribute
+from .flow import Flow
+from .groups import Grouping
+from .labels import FIXED
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A model with some channels of every group removed.
+
+    Attributes:
+        removed: bool ``[labels + 1]``, True for roots that are removed; the last entry is that of FIXED.
+        kept: (parameter, axis) -> roots that are left.
+        shapes: parameter -> shape that is left.
+        contents: index buffer -> content that is left.
+    """
+
+    removed: np.ndarray
+    kept: dict[tuple[str, int], np.ndarray]
+    shapes: dict[str, list[int]]
+    contents: dict[str, np.ndarray]
+
+
+def make_trial(model: paddle.nn.Layer, flow: Flow, grouping: Grouping, reverse: bool) -> Trial:
+    """Choose channels to remove and work out what is left; the model is not changed.
+
+    Args:
+        model: the dense model.
+        flow: its analysis.
+        grouping: result of the analysis.
+        reverse: remove more channels at the start than at the end of each group, instead of the reverse.
+    """
+    removed = np.zeros(len(flow.labels.parent) + 1, bool)
+    removed[_some_channels(flow, grouping, reverse)] = True
+    roots = {key: flow.labels.find(labels) for key, labels in flow.params.items()}
+    kept = {key: labels[~removed[labels]] for key, labels in roots.items()}
+    shapes: dict[str, list[int]] = {}
+    tensors = tensors_of(model)
+    for (name, axis), labels in kept.items():
+        shapes.setdefault(name, list(tensors[name].shape))[axis] = len(labels)
+    contents = {
+        name: np.searchsorted(
+            np.flatnonzero(~removed[flow.labels.find(labels)]), tensors[name].numpy()[~removed[roots[name, 0]]]
+        )
+        for name, labels in flow.index_buffers.items()
+    }
+    return Trial(removed, kept, shapes, contents)
+
+
+def _some_channels(flow: Flow, grouping: Grouping, reverse: bool) -> list[int]:
+    """Take some channels of every group, more of them at one end, so that halves do not stay equal by chance."""
+    removed = []
+    for number, group in enumerate(grouping.groups):
+        roots = np.full(group.prunable_channels, FIXED)
+        for name in group.root_weights:
+            member = next(member for member in group.members if member.param == name and member.produces)
+            inside = member.index != FIXED
+            roots[member.index[inside]] = flow.labels.find(flow.params[name, member.axis])[inside]
+        place = np.arange(group.prunable_channels)
+        spread = (place * 0.6180339887 + number * 0.3819660113) % 1.0  # golden ratio: even at every scale
+        gone = set(np.flatnonzero(spread < 0.1 + 0.5 * place / group.prunable_channels).tolist() or [0])
+        if reverse:
+            gone = {group.prunable_channels - 1 - channel for channel in gone}
+        for part in (*group.keep_at_least_one, range(group.prunable_channels)):
+            if gone.issuperset(part):
+                gone.discard(part[-1])
+        removed.extend(roots[sorted(gone)].tolist())
+    return removed
+
+
+@contextlib.contextmanager
+def reduced_attributes(model: paddle.nn.Layer, flow: Flow, removed: np.ndarray) -> Iterator[None]:
+    """Set groups of convolutions, and attributes that count channels, to what is left for a ``with`` block."""
+    before = []
+    groups = {(name, CONV_GROUPS): labels for name, labels in flow.grouped.items()}
+    layers = dict(model.named_sublayers(include_self=True))
+    try:
+        for (name, attribute), labels in [*groups.items(), *flow.sizes.items()]:
+            before.append((layers[name], attribute, len(labels)))
+            set_attribute(layers[name], attribute, int((~removed[flow.labels.find(labels)]).sum()))
+        yield
+    finally:
+        for layer, attribute, value in before:
+            set_attribute(layer, attribute, value)

@@ -1,0 +1,186 @@
+"""From a dense model to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+import numpy as np
+
+from ..common.errors import SlimError
+from ..compat.paddle import paddle
+from ..config.prune import PruneConfig
+from . import importance
+from .analysis import Analysis, analyse_model, layers_of
+from .choose import channels_to_keep
+from .dependency.groups import Group
+from .flops_target import ratios_for_flops
+from .plan import Decision, Plan
+from .ratios import (
+    GroupRatio,
+    Sensitivity,
+    align_in_channels,
+    check_channels_left,
+    ratios_from_config,
+    skipped_groups,
+)
+from .slices import plan_slices
+
+ALIGN_ON_GPU = 8
+
+
+def make_plan(
+    model: paddle.nn.Layer,
+    config: PruneConfig,
+    input_shape: Sequence[int],
+    device: str = "cpu",
+    sensitivity_of: Optional[Callable[[Analysis], Sensitivity]] = None,
+) -> Plan:
+    """Decide which channels are pruned; the model is not changed.
+
+    Args:
+        model: dense, with the weights to score.
+        config: the ``Slim.prune`` section.
+        input_shape: ``[C, H, W]``; the section's own ``input_shape`` overrides it.
+        device: ``Global.device``, which sets the default of ``align``.
+        sensitivity_of: returns the losses of accuracy, called if ``sensitivity_file`` is set.
+
+    Raises:
+        SlimError: see :func:`.analysis.analyse_model` and :func:`assign_ratios`; or nothing would be pruned.
+
+    Example:
+        >>> model = paddle.nn.Sequential(paddle.nn.Conv2D(3, 8, 3), paddle.nn.ReLU(), paddle.nn.Conv2D(8, 4, 3))
+        >>> plan = make_plan(model, PruneConfig(pruned_ratio=0.5), [3, 16, 16])
+        >>> [(d.root_weight, d.prunable_channels, len(d.kept)) for d in plan.decisions], plan.flops["pruned"]
+        ([('0.weight', 8, 4)], 41904)
+    """
+    analysis = analyse_model(model, config, input_shape)
+    sensitivity = sensitivity_of(analysis) if config.sensitivity_file and sensitivity_of else None
+    return plan_from(analysis, model, config, device, sensitivity)
+
+
+def plan_from(
+    analysis: Analysis,
+    model: paddle.nn.Layer,
+    config: PruneConfig,
+    device: str,
+    sensitivity: Optional[Sensitivity] = None,
+) -> Plan:
+    """Assign ratios, score and select: the part of :func:`make_plan` after the analysis."""
+    groups = analysis.groups
+    align, reason = resolve_align(config, device)
+    group_ratios = assign_ratios(config, analysis, align, sensitivity)
+    kept = channels_to_keep(model, importance.get(config.name), groups, group_ratios, align, config.norm_ratio)
+    plan = plan_of_kept(analysis, model, config, kept, group_ratios, align, reason)
+    if not plan.slices.params:
+        raise SlimError(
+            f"Slim.prune prunes nothing: {_why_nothing(groups, group_ratios, align)}; raise the ratio, "
+            "lower align, or remove the section"
+        )
+    return plan
+
+
+def resolve_align(config: PruneConfig, device: str) -> tuple[int, str]:
+    """Return the number that channels kept are multiples of, and why it is this one."""
+    if config.align != "auto":
+        return int(config.align), "Slim.prune.align"
+    if device == "cpu":
+        return 1, "default on a CPU, as PaddleSlim"
+    return ALIGN_ON_GPU, f"default on {device}: widths that are not multiples of {ALIGN_ON_GPU} are slow there"
+
+
+def assign_ratios(
+    config: PruneConfig, analysis: Analysis, align: int, sensitivity: Optional[Sensitivity] = None
+) -> list[GroupRatio]:
+    """Return the ratio of each group, by ``pruned_ratio`` and ``ratios`` or by ``pruned_flops``.
+
+    Args:
+        config: the ``Slim.prune`` section.
+        analysis: of the dense model.
+        align: the numbers of channels kept are multiples of this.
+        sensitivity: losses of accuracy, for ``pruned_flops`` by sensitivity.
+
+    Raises:
+        SlimError: a name matches nothing or cannot be pruned, a group would keep no channel, or the share of the
+            FLOPs cannot be reached.
+    """
+    if config.pruned_flops is None:
+        group_ratios = ratios_from_config(config, analysis)
+    else:
+        skipped = skipped_groups(config, analysis)
+        group_ratios = ratios_for_flops(analysis, skipped, config.pruned_flops, align, sensitivity)
+    check_channels_left(analysis.groups, group_ratios, align)
+    return group_ratios
+
+
+def plan_of_kept(
+    analysis: Analysis,
+    model: paddle.nn.Layer,
+    config: PruneConfig,
+    kept: Sequence[np.ndarray],
+    group_ratios: Sequence[GroupRatio],
+    align: int,
+    reason: str,
+) -> Plan:
+    """Return the plan that keeps given channels; it may prune nothing.
+
+    Args:
+        analysis: of the dense model.
+        model: the dense model.
+        config: the ``Slim.prune`` section.
+        kept: for each group bool ``[prunable channels]``, True for channels that are kept.
+        group_ratios: what was asked for, one for each group.
+        align: the numbers of channels kept are multiples of this.
+        reason: why it is this number.
+    """
+    slices = plan_slices(model, analysis.groups, kept)
+    shapes = {name: piece.kept_shape() for name, piece in slices.params.items()}
+    names = {name for name, _ in model.named_parameters()}
+    removed = sum(
+        int(np.prod(piece.shape)) - int(np.prod(piece.kept_shape()))
+        for name, piece in slices.params.items()
+        if name in names
+    )
+    cost = analysis.cost
+    return Plan(
+        criterion=config.name,
+        settings=config.model_dump(mode="json"),
+        align=align,
+        align_reason=reason,
+        input_shape=analysis.input_shape,
+        flops={"dense": cost.flops(), "pruned": cost.flops(shapes), "unreached": analysis.unreached_flops()},
+        parameters={"dense": cost.parameters, "pruned": cost.parameters - removed},
+        decisions=tuple(
+            _decision(group, keep, ratio, analysis.convolutions, align)
+            for group, keep, ratio in zip(analysis.groups, kept, group_ratios)
+        ),
+        frozen=dict(analysis.grouping.frozen),
+        slices=slices,
+    )
+
+
+def _decision(group: Group, keep: np.ndarray, ratio: GroupRatio, convolutions: Sequence[str], align: int) -> Decision:
+    note = ratio.note
+    if not note and ratio.ratio > 0 and keep.all():
+        multiple = align_in_channels(group, align)
+        note = f"nothing: {group.prunable_channels} channels, ratio {ratio.ratio:g}, multiples of {multiple}"
+    return Decision(
+        root_weight=group.root_weights[0],
+        layers=tuple(layers_of(group, convolutions)),
+        prunable_channels=group.prunable_channels,
+        kept=tuple(np.flatnonzero(keep).tolist()),
+        ratio=round(ratio.ratio, 6),
+        note=note,
+    )
+
+
+def _why_nothing(groups: Sequence[Group], group_ratios: Sequence[GroupRatio], align: int) -> str:
+    asked = [(group, ratio) for group, ratio in zip(groups, group_ratios) if ratio.ratio > 0]
+    if not asked:
+        notes = sorted({ratio.note for ratio in group_ratios if ratio.note})
+        return "; ".join(notes[:3]) or "no group of channels has a ratio above 0"
+    widest, ratio = max(asked, key=lambda pair: pair[0].prunable_channels)
+    return (
+        f"ratio {ratio.ratio:g} of at most {widest.prunable_channels} channels "
+        f"({widest.root_layer}) rounds to none with align {align}"
+    )
