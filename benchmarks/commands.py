@@ -1,4 +1,7 @@
-"""The sub-commands of ``ppcls-slim`` that only a checkout has: their arguments, and what they call."""
+"""The sub-commands of ``ppcls-slim`` that only a checkout has: their arguments, and what they call.
+
+Imports wait until the command is known, so that ``--help`` answers at once.
+"""
 
 from __future__ import annotations
 

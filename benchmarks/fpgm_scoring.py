@@ -19,10 +19,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
 
+from ppcls_slim.compat.legacy_program import legacy_ir
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.compat.paddleclas.find import find_ppcls
-from ppcls_slim.compat.paddleslim import legacy_ir, load_paddleslim
-from ppcls_slim.config.section import PruneConfig
+from ppcls_slim.compat.paddleslim import load_paddleslim
+from ppcls_slim.config.prune import PruneConfig
+from ppcls_slim.prune.analysis import analyse_model
+from ppcls_slim.prune.plan import apply_plan
+from ppcls_slim.prune.planning import plan_from
 
 REPEATS = 3  # of our scoring: threads of the matrix product suffer from whatever else the machine does
 
@@ -60,9 +64,9 @@ def main() -> int:
     return 1 if different else 0
 
 
-def two_equal_models(arguments: argparse.Namespace) -> list:
+def two_equal_models(arguments: argparse.Namespace) -> list[paddle.nn.Layer]:
     find_ppcls()
-    from ppcls.arch import backbone
+    from ppcls.arch import backbone  # found after find_ppcls()
 
     models = []
     for _ in range(2):
@@ -76,7 +80,7 @@ def two_equal_models(arguments: argparse.Namespace) -> list:
     return models
 
 
-def paddleslim_prune(model, shape: list[int], ratio: float) -> tuple[float, float]:
+def paddleslim_prune(model: paddle.nn.Layer, shape: list[int], ratio: float) -> tuple[float, float]:
     paddleslim = load_paddleslim()
     logging.disable(logging.WARNING)  # a line a layer; each of its modules has a logger of its own
     with legacy_ir():
@@ -88,10 +92,7 @@ def paddleslim_prune(model, shape: list[int], ratio: float) -> tuple[float, floa
         return analysed - start, time.perf_counter() - analysed
 
 
-def our_prune(model, shape: list[int], ratio: float) -> tuple[float, float]:
-    from ppcls_slim.prune.plan import apply_plan
-    from ppcls_slim.prune.pruner import analyse_model, plan_from
-
+def our_prune(model: paddle.nn.Layer, shape: list[int], ratio: float) -> tuple[float, float]:
     config = PruneConfig(name="fpgm", pruned_ratio=ratio, align=1)
     start = time.perf_counter()
     analysis = analyse_model(model, config, shape)
@@ -106,7 +107,7 @@ def our_prune(model, shape: list[int], ratio: float) -> tuple[float, float]:
     return analysed - start, statistics.median(times) + time.perf_counter() - begin
 
 
-def different_parameters(theirs, ours) -> list[str]:
+def different_parameters(theirs: paddle.nn.Layer, ours: paddle.nn.Layer) -> list[str]:
     """Names of parameters whose values differ after pruning (a ``_backup`` is not a parameter of the model)."""
     left, right = theirs.state_dict(), ours.state_dict()
     return [

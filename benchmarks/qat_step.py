@@ -33,7 +33,7 @@ def quantized(model: paddle.nn.Layer, images: paddle.Tensor, **options: object) 
 def by_paddleslim(model: paddle.nn.Layer, images: paddle.Tensor) -> None:
     """Quantize as PaddleClas does with ``Slim.quant.name: pact``."""
     load_paddleslim()
-    from paddleslim.dygraph.quant import QAT
+    from paddleslim.dygraph.quant import QAT  # as load_paddleslim() has patched it
     from paddleslim.dygraph.quant.qat import PACT
 
     QAT(config={"quantizable_layer_type": ["Conv2D", "Linear"]}, act_preprocess=PACT).imperative_qat.quantize(model)

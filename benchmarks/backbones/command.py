@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import signal
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Optional
 
 from benchmarks.backbones.families import Backbone, matching, smallest
 from benchmarks.backbones.matrix import code_digest, run_matrix, survey
-from benchmarks.backbones.rows import JOBS, OK, REFUSED, Row
+from benchmarks.backbones.page import write_page
+from benchmarks.backbones.rows import JOBS, OK, REFUSED, MatrixRow
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddleclas.find import BACKBONES, VARIABLE, ppcls_version
 
@@ -24,8 +28,6 @@ def coverage(arguments: argparse.Namespace) -> None:
         SlimError: a name or a file is wrong.
     """
     if arguments.page is not None:
-        from benchmarks.backbones.page import write_page
-
         write_page(arguments.page, arguments.csv, arguments.upstream)
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,40 +35,44 @@ def coverage(arguments: argparse.Namespace) -> None:
     release = _take_paddleclas(arguments.paddleclas, work)
     by_size = not (arguments.names or arguments.all)
     paddle, backbones = survey(count=by_size or arguments.list)
-    table = arguments.csv[0] if arguments.csv else Path(f"docs/coverage/paddle_{paddle}.csv")
     if arguments.list:
         _show(backbones, set(smallest(backbones)))
         return
-    names = [one.name for one in backbones]
-    if arguments.names:
-        names = matching(arguments.names, names)
-    elif not arguments.all:
-        names = smallest(backbones)
-    files = {one.name: one.file for one in backbones}
-    digest = code_digest()
-    rows = [Row(name, files[name], job, paddle, release, digest) for job in arguments.job or JOBS for name in names]
-    limit = arguments.limit
+    jobs, digest = arguments.job or JOBS, code_digest()
+    by_name = {one.name: one for one in backbones}
+    names = _chosen(backbones, arguments.names, arguments.all)
+    rows = [MatrixRow(name, by_name[name].file, job, paddle, release, digest) for job in jobs for name in names]
+    table = arguments.csv[0] if arguments.csv else Path(f"docs/coverage/paddle_{paddle}.csv")
     signal.signal(signal.SIGTERM, _stop)
-
-    def finished(new: Row, old: Row) -> bool:
-        same = (old.paddle, old.paddleclas) == (new.paddle, new.paddleclas)
-        if arguments.keep and old.result in (OK, REFUSED):
-            return same
-        return same and old.code == new.code
-
-    results = run_matrix(rows, table, work, limit, arguments.jobs, lambda line: print(line, flush=True), finished)
-    for job in arguments.job or JOBS:
-        own = [row for row in results if row.job == job and row.backbone in set(names)]
-        counts = {result: sum(row.result == result for row in own) for result in {row.result for row in own}}
+    finished = functools.partial(_finished, keep=arguments.keep)
+    say = functools.partial(print, flush=True)
+    results = run_matrix(rows, table, work, arguments.limit, arguments.jobs, say, finished)
+    for job in jobs:
+        counts = Counter(row.result for row in results if row.job == job and row.backbone in names)
         print(f"{job}: " + ", ".join(f"{count} {result}" for result, count in sorted(counts.items())))
     print(f"written to {table}")
 
 
-def _stop(signum: int, frame: Any) -> None:
+def _chosen(backbones: Sequence[Backbone], patterns: Sequence[str], everything: bool) -> list[str]:
+    names = [one.name for one in backbones]
+    if patterns:
+        return matching(patterns, names)
+    return names if everything else smallest(backbones)
+
+
+def _finished(new: MatrixRow, old: MatrixRow, keep: bool) -> bool:
+    """Whether a row of the table makes a new run unnecessary; with ``keep`` also one of another source code."""
+    same = (old.paddle, old.paddleclas) == (new.paddle, new.paddleclas)
+    if keep and old.result in (OK, REFUSED):
+        return same
+    return same and old.code == new.code
+
+
+def _stop(signum: int, frame: Optional[FrameType]) -> None:
     raise KeyboardInterrupt
 
 
-def _take_paddleclas(place: Path | None, work: Path) -> str:
+def _take_paddleclas(place: Optional[Path], work: Path) -> str:
     """Let the processes use another PaddleClas than the installed one; return what it is called."""
     if place is None:
         return ppcls_version()

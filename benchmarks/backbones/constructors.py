@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.backbones.families import Backbone
 from ppcls_slim.compat.paddle import installed_paddle, paddle
-from ppcls_slim.compat.paddleclas.patches import load_engine
+from ppcls_slim.compat.paddleclas.engine import load_engine
 
 NEEDED: dict[str, dict[str, Any]] = {
     "WideResNet": {"depth": 28, "widen_factor": 2, "dropout": 0.0, "num_classes": 10},
@@ -21,7 +21,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 def constructors() -> dict[str, Any]:
     """Name -> function for everything in ``ppcls.arch.backbone`` that builds a model."""
     load_engine()
-    from ppcls.arch import backbone
+    from ppcls.arch import backbone  # found once the engine was imported
 
     found = {}
     for name, thing in vars(backbone).items():
@@ -39,7 +39,7 @@ def arguments(constructor: Any) -> dict[str, Any]:
 def survey(count: bool) -> tuple[str, list[Backbone]]:
     """Paddle's version and all backbones; counting their parameters takes about a minute."""
     everything = constructors()
-    from ppcls.utils import logger
+    from ppcls.utils import logger  # found once the engine was imported
 
     logger.init_logger(log_level=logging.ERROR)  # backbones of 2.5 and newer log while they are built
     return installed_paddle(), [

@@ -16,8 +16,8 @@ RESULTS = (OK, REFUSED, FAILED, TIMEOUT, OFFLINE)
 
 
 @dataclass
-class Row:
-    """One line of the CSV.
+class MatrixRow:
+    """One line of the CSV, whose columns are the attributes; errors are relative, in the 2-norm of the logits.
 
     Attributes:
         backbone: constructor in ``ppcls.arch.backbone``.
@@ -25,29 +25,28 @@ class Row:
         job: ``prune`` or ``quant``.
         paddle: version.
         paddleclas: where the backbone came from.
-        code: digest of the plugin's source, see :func:`..matrix.code_digest`.
-        result: one of ``RESULTS``; ``refused`` is a refusal in one line, ``error`` holds it.
+        code: digest of the source, see :func:`..matrix.code_digest`.
+        result: one of ``RESULTS``; ``refused`` is an error of the user's in one line, which ``error`` holds.
         stage: where it stopped, or empty.
         parameters: of the dense model.
-        size: height and width of the images of proof, training and export.
+        size: height and width of the images of equivalence check, training and export.
         native_size: the same of analysis and FLOPs.
         flops: of the dense model: multiply-accumulates of convolutions and linear layers at ``native_size``.
         flops_removed: share of them.
         frozen_share: share of the filters of all convolutions that is in no group.
         frozen: ``layers x reason``, most frequent first.
-        analysis_seconds: analysis, scoring and selection; of the processor, since other jobs run beside it.
-        proof_random: error of the proof on noise, see :class:`..prune.proof.Equivalence`.
+        analysis_seconds: analysis, importance and selection; processor time, since other jobs run beside it.
+        proof_random: error of the equivalence check on noise, see ``ppcls_slim.verify.equivalence``.
         proof_real: the same on digits.
-        proof_effect: smaller of the two effects: what silencing changed.
-        parity: exported against trained model: largest relative difference (``prune``), relative error of
-            the logits in the 2-norm (``quant``, run plainly).
-        parity_int8: the same in int8.
-        layer_error: largest relative error of a quantized layer in the file against the trained one, on one input.
-        part_error: largest relative error of a part of the file in int8 against its plain run, on one input.
-        rounding_error: relative error of the quantized model's logits when float32 rounding is added to its layers.
-        quant_error: relative error of the logits between the fake-quantized and the float model: what quantization
-            itself costs.
-        seconds: in all, the start of the process not counted.
+        proof_effect: how much masking changed the output; the smaller of the two.
+        parity: exported against trained model (``prune``: the larger error with and without oneDNN; ``quant``: of a
+            reference run).
+        parity_int8: the same in oneDNN's int8.
+        layer_error: largest error of a quantized layer in the file against the trained one, on one input.
+        part_error: largest error of a part of the file in int8 against its reference run, on one input.
+        rounding_error: of the quantized model when the rounding of float32 is added to its layers.
+        quant_error: of the fake-quantized against the float model: what quantization itself costs.
+        seconds: in all, without the start of the process.
         error: one line.
     """
 
@@ -85,7 +84,7 @@ class Row:
         return self.backbone, self.job
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[MatrixRow]:
     """Rows of a CSV that :func:`write` wrote, or nothing if the file does not exist."""
     if not path.is_file():
         return []
@@ -93,10 +92,10 @@ def read(path: Path) -> list[Row]:
         return [_typed(line) for line in csv.DictReader(file)]
 
 
-def write(path: Path, rows: Iterable[Row]) -> None:
-    """Write a CSV as a whole: an interrupted run leaves the one before."""
+def write(path: Path, rows: Iterable[MatrixRow]) -> None:
+    """Write a CSV atomically: an interrupted run leaves the one before."""
     with atomic_path(path) as writing, writing.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        table = csv.DictWriter(file, [field.name for field in fields(MatrixRow)], lineterminator="\n")
         table.writeheader()
         table.writerows({name: _text(value) for name, value in asdict(row).items()} for row in rows)
 
@@ -105,9 +104,9 @@ def _text(value: Any) -> Any:
     return f"{value:.3g}" if isinstance(value, float) else value
 
 
-def _typed(line: dict[str, str]) -> Row:
+def _typed(line: dict[str, str]) -> MatrixRow:
     values: dict[str, Any] = {}
-    for field in fields(Row):
+    for field in fields(MatrixRow):
         text = line.get(field.name) or ""
         if "int" in str(field.type):
             values[field.name] = int(text) if text else None
@@ -115,4 +114,4 @@ def _typed(line: dict[str, str]) -> Row:
             values[field.name] = float(text) if text else None
         else:
             values[field.name] = text
-    return Row(**values)
+    return MatrixRow(**values)

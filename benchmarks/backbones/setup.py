@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ppcls_slim.compat.paddleclas.patches import read_yaml_config
+from ppcls_slim.common.errors import SlimError
+from ppcls_slim.compat.paddleclas.config import read_yaml_config
+from ppcls_slim.compat.paddleclas.types import ClasConfig
+from ppcls_slim.verify.samples import evaluation_data
 from ppcls_slim.zoo.datasets.digits import write_digits
 
 BATCH = 4
@@ -92,17 +95,21 @@ def _loader(digits: Path, split: str, size: int, batch: int) -> dict[str, Any]:
     return {"dataset": dataset, "sampler": sampler, "loader": {"num_workers": 0, "use_shared_memory": False}}
 
 
-def digits_as_images(config: Any, count: int) -> np.ndarray:
-    """``[count, 3, size, size]`` of the evaluation data, preprocessed as in training."""
-    from ppcls_slim.engine.engine import ppcls_engine
-    from ppcls_slim.verify.export_parity import evaluation_loader
+def digits_as_images(config: ClasConfig, count: int) -> np.ndarray:
+    """``[count, 3, size, size]`` of the evaluation data, preprocessed as in training.
 
-    batch = next(iter(evaluation_loader(config, ppcls_engine.build_dataloader)))
+    Raises:
+        SlimError: there is no evaluation data.
+    """
+    loader = evaluation_data(config)
+    if loader is None:
+        raise SlimError("coverage: the digits that models are evaluated on are gone")
+    batch = next(iter(loader))
     return np.asarray(batch[0], dtype=np.float32)[:count]
 
 
-def with_keys(path: Path, **keys: Any) -> Any:
+def with_keys(path: Path, **keys: object) -> ClasConfig:
     """Read the YAML with keys of ``Global`` replaced."""
-    config = read_yaml_config(path, [f"Global.{key}={value}" for key, value in keys.items()])
-    config.profiler_options = None
+    config: ClasConfig = read_yaml_config(path, [f"Global.{key}={value}" for key, value in keys.items()])
+    config["profiler_options"] = None
     return config

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.backbones import jobs, matrix
+from benchmarks.backbones import jobs, matrix, worker
 from benchmarks.backbones.constructors import constructors
+from benchmarks.backbones.dense import reestimate_bn_statistics
 from benchmarks.backbones.families import Backbone, matching, smallest
 from benchmarks.backbones.page import write_page
-from benchmarks.backbones.rows import FAILED, OK, REFUSED, TIMEOUT, Row, read, write
+from benchmarks.backbones.rows import FAILED, OK, REFUSED, TIMEOUT, MatrixRow, read, write
+from benchmarks.backbones.tolerances import FLOAT_EXPORT, REFERENCE_RUN
 
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddle import paddle
@@ -36,20 +38,20 @@ HARD = {  # backbone -> share of the FLOPs that has to go at ratio 0.3
 }
 
 
-def a_row(backbone: str = "ResNet18", job: str = "prune", **values) -> Row:
-    return Row(backbone, "", job, "3.3.1", "2.4.2", "0123", **values)
+def a_row(backbone: str = "ResNet18", job: str = "prune", **values) -> MatrixRow:
+    return MatrixRow(backbone, "", job, "3.3.1", "2.4.2", "0123", **values)
 
 
 SLOW = {"HRNet_W18_C"}  # half a minute; on Paddle 3.3 only
-_BOTH_LINES = [pytest.param(name, marks=() if name in SLOW else pytest.mark.paddle26) for name in HARD]
+_ON_BOTH_VERSIONS = [pytest.param(name, marks=() if name in SLOW else pytest.mark.paddle26) for name in HARD]
 
 
-@pytest.mark.parametrize("backbone", _BOTH_LINES)
+@pytest.mark.parametrize("backbone", _ON_BOTH_VERSIONS)
 def test_a_hard_one_is_pruned_trained_reread_and_exported(backbone, tmp_path):
     row = a_row(backbone)
     jobs.run(row, tmp_path, lambda stage: None)
     assert max(row.proof_random, row.proof_real) < 1e-5
-    assert row.parity < jobs.PARITY
+    assert row.parity < FLOAT_EXPORT
     assert row.flops_removed > HARD[backbone]
     assert row.analysis_seconds < 5
 
@@ -58,7 +60,7 @@ def test_a_hard_one_is_pruned_trained_reread_and_exported(backbone, tmp_path):
 def test_a_hard_one_is_quantized_trained_reread_and_exported(tmp_path):
     row = a_row("SE_ResNet18_vd", "quant")
     jobs.run(row, tmp_path, lambda stage: None)
-    assert row.parity < jobs.PLAIN
+    assert row.parity < REFERENCE_RUN
 
 
 def test_a_transformer_is_refused_in_a_line_that_says_what_to_do(tmp_path):
@@ -66,10 +68,10 @@ def test_a_transformer_is_refused_in_a_line_that_says_what_to_do(tmp_path):
         jobs.run(a_row("DeiT_tiny_patch16_224"), tmp_path, lambda stage: None)
 
 
-def test_settled_statistics_are_those_of_the_images():
+def test_reestimated_bn_statistics_are_those_of_the_images():
     model = paddle.nn.Sequential(paddle.nn.Conv2D(3, 4, 3), paddle.nn.BatchNorm2D(4), paddle.nn.ReLU())
     images = 50 + 9 * np.random.default_rng(0).standard_normal((4, 3, 8, 8)).astype(np.float32)
-    jobs._settle(model, images)
+    reestimate_bn_statistics(model, images)
     model.train()
     expected = model(paddle.to_tensor(images)).numpy()
     model.eval()
@@ -82,9 +84,9 @@ def matrix_of(monkeypatch):
     """Run the matrix with another body for its jobs, in copies of this process: nothing has to be imported anew."""
 
     def prepared(body):
-        monkeypatch.setattr(matrix, "_work", body)
-        monkeypatch.setattr(matrix, "GRACE", 1.0)
-        monkeypatch.setattr(matrix, "_context", lambda: multiprocessing.get_context("fork"))
+        monkeypatch.setattr(worker, "work_on", body)
+        monkeypatch.setattr(worker, "GRACE", 1.0)
+        monkeypatch.setattr(worker, "context", lambda: multiprocessing.get_context("fork"))
         return matrix.run_matrix
 
     return prepared
@@ -179,7 +181,7 @@ def test_every_constructor_is_found():
 def test_the_page_shows_both_versions_of_paddle(tmp_path):
     tables = [tmp_path / "new.csv", tmp_path / "old.csv"]
     write(tables[0], [a_row(result=OK, flops_removed=0.5, frozen="1 x an output of the model")])
-    write(tables[1], [Row("ResNet18", "", "prune", "2.6.2", "2.4.2", "0", result=REFUSED, error="no reason")])
+    write(tables[1], [MatrixRow("ResNet18", "", "prune", "2.6.2", "2.4.2", "0", result=REFUSED, error="no reason")])
     write_page(tmp_path / "page.md", tables)
     page = (tmp_path / "page.md").read_text()
     assert "| ResNet18 | 50.0 % |  |  | ok | refused |  |  |" in page

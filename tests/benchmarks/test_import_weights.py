@@ -100,7 +100,7 @@ def test_mistakes(cli, tmp_path):
         ("missing", "has no layer3.0.bn1.bias"),
         ("more", "layer1.0.extra.weight"),
         ("vgg", "features.0.weight"),
-        ("text", "no safetensors file"),
+        ("text", "not a safetensors file"),
     ):
         result = cli("import-weights", f"{name}.safetensors", "--output", "out")
         assert result.status == 2
@@ -126,7 +126,7 @@ def test_published_accuracy_to_the_digit(cli, cifar10, published_weights, depth)
 def test_filters_that_are_zero_are_removed_by_whoever_reads_the_checkpoint(cli, tmp_path):
     from ppcls_slim import checkpoint as checkpoints
     from ppcls_slim.compat.paddle import paddle
-    from ppcls_slim.prune.schedules.schedule import remove_masked
+    from ppcls_slim.prune.schedules.remove_masked import remove_masked
     from ppcls_slim.zoo.cifar_resnet import BACKBONES
 
     state = made_up()
@@ -135,13 +135,13 @@ def test_filters_that_are_zero_are_removed_by_whoever_reads_the_checkpoint(cli, 
     save_file(state, tmp_path / "w.safetensors")
     assert cli("import-weights", "w.safetensors", "--output", "w").status == 0
     found = checkpoints.open_checkpoint("w", "test")
-    assert found.zeroed.chosen == {"layer1.0.conv1.weight": (2, 5, 11), "layer3.0.conv2.weight": (7,)}
+    assert found.masked.chosen == {"layer1.0.conv1.weight": (2, 5, 11), "layer3.0.conv2.weight": (7,)}
     model = BACKBONES["CifarResNet8"]()
     model.set_state_dict(checkpoints.read_weights(found))
     model.eval()
     images = paddle.to_tensor(np.random.default_rng(1).normal(size=(4, 3, 32, 32)).astype(np.float32))
     before = model(images).numpy()
-    remove_masked(model, found.zeroed)
+    remove_masked(model, found.masked)
     assert model.layer1[0].conv1.weight.shape[0] in (13, 14)  # 14 where one carries the others' constants
     assert model.layer3[0].conv2.weight.shape[0] == 64
     np.testing.assert_allclose(model(images).numpy(), before, rtol=1e-4, atol=1e-3)

@@ -108,7 +108,7 @@ def test_the_rows_of_the_project_are_those_that_were_published():
     """Each row of ``../shared/published`` for ImageNet is there with its number; nothing is there twice."""
     import csv
 
-    from benchmarks.accuracy.regress import read_rows
+    from benchmarks.accuracy.rows import read_rows
 
     found = read_rows(ROOT / "benchmarks/regress.yaml").rows
     for row in found:
