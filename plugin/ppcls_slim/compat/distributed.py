@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .paddle import paddle
 
@@ -16,9 +16,10 @@ def broadcast_from_rank0(make: Callable[[], T]) -> T:
     if distributed.get_world_size() == 1:
         return make()
     distributed.init_parallel_env()
-    box = [make() if distributed.get_rank() == 0 else None]
+    box: list[Any] = [make() if distributed.get_rank() == 0 else None]
     distributed.broadcast_object_list(box, src=0)
-    return box[0]
+    received: T = box[0]
+    return received
 
 
 def is_rank0() -> bool:

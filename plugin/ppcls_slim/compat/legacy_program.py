@@ -27,11 +27,11 @@ def legacy_ir() -> Iterator[None]:
     Operations of PIR have no ``type``: ``Operation has no attribute 'type'`` in PaddleSlim's ``GraphWrapper``.
     ``FPGMFilterPruner``, ``prune_vars``, ``dygraph_flops`` and QAT work inside this guard. May go with PaddleSlim.
     """
-    utils = getattr(paddle, "pir_utils", None)
-    if not hasattr(utils, "OldIrGuard"):  # Paddle 2.6
+    guard = getattr(getattr(paddle, "pir_utils", None), "OldIrGuard", None)
+    if guard is None:  # Paddle 2.6
         yield
         return
-    with utils.OldIrGuard():
+    with guard():
         yield
 
 

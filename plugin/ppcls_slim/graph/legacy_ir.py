@@ -46,7 +46,7 @@ class LegacySession(Session):
         operations = []
         for op, layer in zip(self.block.ops, self.layers()):
             operations.append(self._operation(op, layer, latest))
-        return self.finish(operations, lambda variable: latest.get(getattr(variable, "name", None)))
+        return self.finish(operations, lambda variable: latest.get(getattr(variable, "name", "")))
 
     def _tensor(self, name: str, latest: dict[str, Tensor]) -> Tensor:
         if name not in latest:

@@ -6,8 +6,12 @@ those of PIR without prefix and trailing underscore.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Union
+
+Attributes = Mapping[str, tuple[str, Union[str, int]]]
+"""Canonical attribute -> (name in legacy IR, name or number of the operand in PIR)."""
 
 
 @dataclass(frozen=True)
@@ -17,24 +21,24 @@ class Spec:
     Attributes:
         legacy: type of the operation in legacy IR.
         slots: its inputs there that are tensors, in the order of PIR's operands.
-        attrs: canonical attribute -> (name in legacy IR, name or number of the operand in PIR).
+        attrs: what a rule may ask for.
     """
 
     legacy: str
     slots: tuple[str, ...] = ("X",)
-    attrs: dict[str, tuple[str, Union[str, int]]] = field(default_factory=dict)
+    attrs: Attributes = field(default_factory=dict)
 
 
-def _same(*names: str) -> dict[str, tuple[str, Union[str, int]]]:
+def _same(*names: str) -> Attributes:
     """Attributes that are called the same in both."""
     return {name: (name, name) for name in names}
 
 
 _CONV = _same("groups", "data_format")
-_LAYOUT = {"data_format": ("data_layout", "data_format")}
-_REDUCE = {"axis": ("dim", 1), "all": ("reduce_all", "reduce_all"), "keepdim": ("keep_dim", "keepdim")}
-_RANGE = {"axes": ("axes", "axes"), "starts": ("starts", 1), "ends": ("ends", 2)}
-_BINARY = {"axis": ("axis", "axis")}
+_LAYOUT: Attributes = {"data_format": ("data_layout", "data_format")}
+_REDUCE: Attributes = {"axis": ("dim", 1), "all": ("reduce_all", "reduce_all"), "keepdim": ("keep_dim", "keepdim")}
+_RANGE: Attributes = {"axes": ("axes", "axes"), "starts": ("starts", 1), "ends": ("ends", 2)}
+_BINARY: Attributes = {"axis": ("axis", "axis")}
 
 SPECS: dict[str, Spec] = {
     "conv2d": Spec("conv2d", ("Input", "Filter"), _CONV),

@@ -64,7 +64,7 @@ class PirSession(Session):
                 values[op.result(0).id] = Tensor(tuple(op.result(0).shape), None, content)
             else:
                 operations.append(self._operation(op, name, layer, values))
-        return self.finish(operations, lambda value: values.get(getattr(value, "id", None)))
+        return self.finish(operations, lambda value: values.get(getattr(value, "id", -1)))
 
     @staticmethod
     def _inputs(op: Any, values: dict[int, Any]) -> list[Any]:

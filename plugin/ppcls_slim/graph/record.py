@@ -13,6 +13,7 @@ from typing import Optional
 import numpy as np
 
 from ..compat.paddle import is_pir, paddle
+from ..compat.reparameterization import run_as_merged
 from ..compat.tracing import watch_layer_calls, without_annotations
 from .legacy_ir import LegacySession
 from .model import tensors_of
@@ -52,7 +53,13 @@ def record(
     dynamic = paddle.in_dynamic_mode()
     paddle.enable_static()
     try:
-        with _flags(model, training, merged), without_annotations(), session, _owners(model, session):
+        with (
+            _training(model, training),
+            run_as_merged(model) if merged else contextlib.nullcontext(),
+            without_annotations(),
+            session,
+            _owners(model, session),
+        ):
             image = session.data("ppcls_slim_image", [BATCH, *input_shape], dtype)
             try:
                 session.returned = model(image)
@@ -65,18 +72,16 @@ def record(
 
 
 @contextlib.contextmanager
-def _flags(model: paddle.nn.Layer, training: bool, merged: bool) -> Iterator[None]:
-    """Set ``training`` and ``is_repped`` where layers have them, and put back what was there."""
-    layers = model.sublayers(include_self=True)
-    before = [(layer, "training", layer.training) for layer in layers]
-    before += [(layer, "is_repped", layer.is_repped) for layer in layers if hasattr(layer, "is_repped")]
+def _training(model: paddle.nn.Layer, training: bool) -> Iterator[None]:
+    """Set the flag ``training`` of every layer, and put back what was there."""
+    before = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
     try:
-        for layer, name, value in before:
-            setattr(layer, name, training if name == "training" else value or merged)
+        for layer, _ in before:
+            layer.training = training
         yield
     finally:
-        for layer, name, value in before:
-            setattr(layer, name, value)
+        for layer, value in before:
+            layer.training = value
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """What PaddleClas's engine calls, replaced for the length of a ``with`` block.
 
 Every release looks these functions up in its own modules when it calls them: ``build_model``, ``build_dataloader``
-and ``load_dygraph_pretrain`` while the engine is made, ``init_model`` and ``save_model`` while it trains. There are no
-hooks for them in 2.4.2 to develop; may go when PaddleClas has some.
+and ``load_dygraph_pretrain`` while the engine is made, ``init_model`` and ``save_model`` while it trains. There are
+no hooks for them in 2.4.2 to develop; may go when PaddleClas has some.
 """
 
 from __future__ import annotations

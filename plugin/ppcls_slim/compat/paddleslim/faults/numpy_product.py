@@ -13,4 +13,4 @@ import numpy as np
 def patch() -> None:
     """Give NumPy the function back."""
     if not hasattr(np, "product"):
-        np.product = np.prod
+        setattr(np, "product", np.prod)  # noqa: B010  (NumPy's types know no such name)
