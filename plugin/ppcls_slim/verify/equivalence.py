@@ -157,7 +157,7 @@ def _randomise_stably(model: paddle.nn.Layer, grouping: Grouping, removal: Remov
 
 
 def _is_stable(model: paddle.nn.Layer, images: np.ndarray) -> bool:
-    signs = np.random.default_rng(0).choice(np.float32([-1e-6, 1e-6]), images.shape)
+    signs = np.random.default_rng(0).choice(np.array([-1e-6, 1e-6], np.float32), images.shape)
     one, other = _run(model, images), _run(model, images * (1 + signs))
     return max(map(_difference, one, other)) < _STABLE and max(np.abs(array).max() for array in one) < 1e6
 

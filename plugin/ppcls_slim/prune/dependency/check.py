@@ -68,7 +68,7 @@ def disagreements(
         found: dict[Site, bool] = {}
         for mode, dense in modes.items():
             with reduced_attributes(model, flow, trial.removed):
-                pruned = record(model, input_shape, dtype, shapes=trial.shapes, contents=trial.contents, **dict(mode))
+                pruned = record(model, input_shape, dtype, mode.training, mode.merged, trial.shapes, trial.contents)
             sites = sites_of(dense, flow.code.types)
             number = _first_difference(dense, pruned, sites, flow, trial)
             if number is not None:

@@ -87,7 +87,7 @@ class Flow:
         Raises:
             ContradictionError: there are not as many labels as positions.
         """
-        key = (_name(tensor), axis)
+        key = (param_name(tensor), axis)
         size = tensor.shape[axis]
         if labels is None:
             if key not in self.params:
@@ -176,7 +176,7 @@ class Flow:
 
     def freeze_param(self, tensor: Tensor, reason: str) -> None:
         """Keep a parameter as it is along all of its axes."""
-        self.fixed_params.setdefault(_name(tensor), reason)
+        self.fixed_params.setdefault(param_name(tensor), reason)
 
     def tie_axes(self, array: np.ndarray, keep: int) -> np.ndarray:
         """Tie labels along all axes but ``keep``, so that what is removed is a slice of the tensor.
@@ -203,7 +203,12 @@ class Flow:
                 self.labels.freeze(axis.labels, reason)
 
 
-def _name(tensor: Tensor) -> str:
+def param_name(tensor: Tensor) -> str:
+    """Return the name of a parameter.
+
+    Raises:
+        ContradictionError: the tensor is not a parameter.
+    """
     if tensor.param is None:
         raise ContradictionError("a result where a parameter was expected")
     return tensor.param

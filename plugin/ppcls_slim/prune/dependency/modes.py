@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ...compat.paddle import paddle
 from ...compat.reparameterization import has_unmerged_branches
 from ...graph.program import Program
 from ...graph.record import record
 
-Mode = tuple[tuple[str, bool], ...]
-"""How the forward pass is run: keyword arguments of :func:`ppcls_slim.graph.record.record`."""
+
+class Mode(NamedTuple):
+    """How the forward pass is run, see :func:`ppcls_slim.graph.record.record`."""
+
+    training: bool
+    merged: bool = False
 
 
 def record_modes(
@@ -24,15 +28,15 @@ def record_modes(
     """
     modes: dict[Mode, Program] = {}
     errors = []
-    wanted = [{"training": True}, {"training": False}]
+    wanted = [Mode(training=True), Mode(training=False)]
     if has_unmerged_branches(model):
-        wanted.append({"training": False, "merged": True})
+        wanted.append(Mode(training=False, merged=True))
     for mode in wanted:
-        program = record(model, input_shape, dtype, **mode)
+        program = record(model, input_shape, dtype, mode.training, mode.merged)
         if program.error is not None:
             errors.append(program.error)
         elif not any(_same(program, other) for other in modes.values()):
-            modes[tuple(mode.items())] = program
+            modes[mode] = program
     return modes, errors[0] if errors else None
 
 

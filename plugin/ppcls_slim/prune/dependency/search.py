@@ -75,7 +75,7 @@ def _search(
     """
     known = Code.of(model)
     sites = {mode: sites_of(program, known.types) for mode, program in modes.items()}
-    merged = any(dict(mode).get("merged") for mode in modes)
+    merged = any(mode.merged for mode in modes)
     for attributes in (known.attributes, {}):
         code = Code(known.types, attributes, balanced=balanced)
         for _ in range(ROUNDS):

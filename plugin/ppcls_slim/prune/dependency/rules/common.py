@@ -34,6 +34,18 @@ def number(value: Any) -> Optional[float]:
     return None if value is None else float(value)
 
 
+def integer(value: Any) -> int:
+    """Return the value of a constant integer operand.
+
+    Raises:
+        ValueError: it is not a constant.
+    """
+    found = number(value)
+    if found is None:
+        raise ValueError(f"{value} is not a constant number")
+    return int(found)
+
+
 def tie_all(flow: Flow, parts: Sequence[np.ndarray], reason: str) -> None:
     """Tie arrays of labels to each other position by position."""
     tied = parts[0]

@@ -124,17 +124,10 @@ def elementwise(flow: Flow, operation: Operation) -> None:
     for tensor, axis in ((x, a), (y, b)):
         if tensor.param is not None and axis is None:
             flow.freeze_param(tensor, f"{operation.name} with something that cannot shrink")
-    if a is None and b is None:
-        return
-    if a is None or b is None:
-        labelled, other, shift = (b, x, shift_x) if a is None else (a, y, shift_y)
-        if _size(other, labelled.axis - shift) > 1:
-            flow.labels.freeze(labelled.labels, f"{operation.name} with something that cannot shrink")
-            return
-        zero = labelled.zero_if_masked and (
-            operation.name == "multiply" or (operation.name == "divide" and b is None)
-        )
-        flow.propagate(result, replace(labelled, zero_if_masked=zero))
+    if a is None:
+        _with_unlabelled(flow, operation, b, x, shift_x, operation.name == "multiply")
+    elif b is None:
+        _with_unlabelled(flow, operation, a, y, shift_y, operation.name in ("multiply", "divide"))
     elif a.axis != b.axis:
         flow.axis_conflict(a, b, f"{operation.name} of different axes")
     else:
@@ -142,6 +135,28 @@ def elementwise(flow: Flow, operation: Operation) -> None:
         zero = zero_of.get(operation.name, a.zero_if_masked and b.zero_if_masked)
         labels = flow.labels.tie(a.labels, b.labels, f"{operation.name} with channels that stay")
         flow.propagate(result, Axis(a.axis, labels, zero, a.origin or b.origin))
+
+
+def _with_unlabelled(
+    flow: Flow, operation: Operation, labelled: Optional[Axis], other: Tensor, shift: int, zero_stays_zero: bool
+) -> None:
+    """Combine a labelled operand with one that cannot shrink, which is right if that one is broadcast.
+
+    Args:
+        flow: the analysis.
+        operation: the operation.
+        labelled: axis of the labelled operand.
+        other: the other operand.
+        shift: see :func:`_shift`, of the other operand.
+        zero_stays_zero: whether the result is zero where the labelled operand is.
+    """
+    if labelled is None:
+        return
+    if _size(other, labelled.axis - shift) > 1:
+        flow.labels.freeze(labelled.labels, f"{operation.name} with something that cannot shrink")
+        return
+    zero = labelled.zero_if_masked and zero_stays_zero
+    flow.propagate(operation.outputs[0], replace(labelled, zero_if_masked=zero))
 
 
 def _shift(operation: Operation, tensor: Tensor, rank: int) -> int:

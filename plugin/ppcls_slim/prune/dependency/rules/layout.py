@@ -11,7 +11,7 @@ from ....graph.program import Operation
 from ..flow import Flow
 from ..labels import Axis
 from ..registry import rule, unknown
-from .common import channel_axis, number, on_axis
+from .common import channel_axis, integer, on_axis
 
 
 @rule("pool2d", "nearest_interp", "bilinear_interp", "bicubic_interp", "max_pool2d_with_index")
@@ -29,10 +29,9 @@ def reduction(flow: Flow, operation: Operation) -> None:
     if data is None:
         return
     rank = len(tensor.shape)
-    axes = operation.attrs.get("axis")
-    axes = [axes] if isinstance(axes, int) else axes
-    all_axes = operation.attrs.get("all") or not axes
-    axes = range(rank) if all_axes else sorted(axis % rank for axis in axes)
+    given = operation.attrs.get("axis")
+    given = [given] if isinstance(given, int) else given
+    axes = range(rank) if operation.attrs.get("all") or not given else [axis % rank for axis in given]
     if data.axis in axes:
         if operation.name not in ("sum", "p_norm") or not data.zero_if_masked:
             flow.freeze(tensor, f"{operation.name} over channels")
@@ -139,7 +138,7 @@ def pick(flow: Flow, operation: Operation) -> None:
     if data is None or len(positions.shape) != 1:
         unknown(flow, operation)
         return
-    if data.axis != int(number(operation.attrs.get("axis", 0))) % len(tensor.shape):
+    if data.axis != integer(operation.attrs.get("axis", 0)) % len(tensor.shape):
         flow.propagate(result, data)
         return
     if positions.value is None or positions.param is None:

@@ -11,14 +11,14 @@ from ....graph.program import Operation
 from ..flow import Flow
 from ..labels import FIXED, Axis
 from ..registry import rule
-from .common import number, tie_all
+from .common import integer, tie_all
 
 
 @rule("concat")
 def concat(flow: Flow, operation: Operation) -> None:
     """Along the labelled axis labels are concatenated; along another axis they are tied."""
     result = operation.outputs[0]
-    joined = int(number(operation.attrs["axis"])) % len(result.shape)
+    joined = integer(operation.attrs["axis"]) % len(result.shape)
     parts = [flow.axis(tensor) for tensor in operation.inputs]
     axes = {part.axis for part in parts if part is not None}
     if not axes:
@@ -47,7 +47,7 @@ def split(flow: Flow, operation: Operation) -> None:
     data = flow.axis(tensor)
     if data is None:
         return
-    if data.axis != int(number(operation.attrs["axis"])) % len(tensor.shape):
+    if data.axis != integer(operation.attrs["axis"]) % len(tensor.shape):
         for result in results:
             flow.propagate(result, data)
         return
@@ -91,7 +91,7 @@ def _attributes_of_sections(
     for place, part in enumerate(parts):
         found = [name for name in flow.attributes(operation.layer, len(part)) if name not in used]
         in_place = [name for name in found if name.endswith(f"[{place}]")]
-        names.append((in_place or found or [None])[0])
+        names.append(next(iter([*in_place, *found]), None))
         used.add(names[-1])
     if all(name is None for name in names):
         return []

@@ -19,11 +19,11 @@ def _selected(operation: Operation, data: Axis) -> Optional[list[int]]:
     if data.axis not in axes:
         return list(every)
     i = axes.index(data.axis)
-    bounds = [operation.attrs.get(name) for name in ("starts", "ends")]
+    starts, ends = operation.attrs.get("starts"), operation.attrs.get("ends")
     steps = operation.attrs.get("strides") or [1] * len(axes)
-    if any(bound is None or len(bound) != len(axes) for bound in bounds):
+    if starts is None or ends is None or len(starts) != len(axes) or len(ends) != len(axes):
         return None
-    return list(every[int(bounds[0][i]) : int(bounds[1][i]) : int(steps[i])])
+    return list(every[int(starts[i]) : int(ends[i]) : int(steps[i])])
 
 
 @rule("slice", "strided_slice")
@@ -85,7 +85,7 @@ def assign_slice(flow: Flow, operation: Operation) -> None:
     if data is None and new is None:
         return
     taken = None if data is None else _selected(operation, data)
-    if taken is None or operation.attrs.get("decrease") or len(values.shape) != len(tensor.shape):
+    if data is None or taken is None or operation.attrs.get("decrease") or len(values.shape) != len(tensor.shape):
         unknown(flow, operation)
         return
     _interpret_bounds(flow, operation, data, taken, False)

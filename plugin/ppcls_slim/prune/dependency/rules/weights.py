@@ -9,7 +9,7 @@ import numpy as np
 
 from ....graph.model import layer_of
 from ....graph.program import Operation, Tensor
-from ..flow import Flow
+from ..flow import Flow, param_name
 from ..labels import FIXED, Axis
 from ..registry import rule, unknown
 from .common import channel_axis, on_axis
@@ -38,9 +38,10 @@ def convolution(flow: Flow, operation: Operation) -> None:
 def _read(flow: Flow, weight: Tensor, axis: int, data: Optional[Axis]) -> None:
     """Tie the input axis of a weight to the channels that it reads."""
     flow.param(weight, axis, np.full(weight.shape[axis], FIXED) if data is None else data.labels)
-    flow.inputs.add((weight.param, axis))
+    key = (param_name(weight), axis)
+    flow.inputs.add(key)
     if data is not None and not data.zero_if_masked:
-        flow.nonzero_if_masked.add((weight.param, axis))
+        flow.nonzero_if_masked.add(key)
 
 
 def _grouped(flow: Flow, operation: Operation, data: Optional[Axis], channel: int, groups: int) -> None:
@@ -55,7 +56,7 @@ def _grouped(flow: Flow, operation: Operation, data: Optional[Axis], channel: in
     reason = "in a group of a convolution with channels that stay"
     blocks_in = flow.labels.tie(blocks_in, blocks_in[:, :1], reason)
     blocks_out = flow.labels.tie(blocks_out, blocks_in[:, :1], reason)
-    flow.grouped[layer_of(weight.param)] = blocks_out[:, 0]
+    flow.grouped[layer_of(param_name(weight))] = blocks_out[:, 0]
     flow.propagate(result, Axis(channel, blocks_out.ravel()))
 
 
@@ -107,7 +108,7 @@ def _linear(flow: Flow, operation: Operation, x: Tensor, weight: Tensor) -> None
         return
     _read(flow, weight, into, data)
     if len(x.shape) == 4 and out_of == 1:
-        flow.pointwise.add(weight.param)
+        flow.pointwise.add(param_name(weight))
     flow.propagate(result, Axis(len(result.shape) - 1, flow.param(weight, out_of)))
 
 

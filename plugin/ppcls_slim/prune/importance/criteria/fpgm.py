@@ -35,7 +35,7 @@ def fpgm(weight: np.ndarray, rows: Optional[np.ndarray] = None) -> np.ndarray:
     filters = weight.reshape(weight.shape[0], -1)
     rows = np.arange(len(filters)) if rows is None else rows
     buffer = np.empty_like(filters)
-    return np.array([_distances(filters, i, buffer).sum() for i in rows], dtype=weight.dtype)
+    return np.array([_distances(filters, i, buffer).sum() for i in rows.tolist()], dtype=weight.dtype)
 
 
 def _distances(filters: np.ndarray, i: int, buffer: np.ndarray) -> np.ndarray:
