@@ -10,7 +10,7 @@ Axis = Union[None, int, Sequence[int]]
 
 def _append(kind: str, inputs: dict[str, Any], attributes: Optional[dict[str, Any]] = None, dtype: Any = None) -> Any:
     """Append one operator to the program that is being traced; return its output."""
-    from paddle.base.layer_helper import LayerHelper
+    from paddle.base.layer_helper import LayerHelper  # start-up time: only an export to int8 needs it
 
     helper = LayerHelper(kind)
     output = helper.create_variable_for_type_inference(dtype or inputs["X"].dtype)

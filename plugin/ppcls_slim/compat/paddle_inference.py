@@ -29,7 +29,7 @@ def has_tensorrt() -> bool:
     return any(paddle.inference.get_trt_runtime_version())
 
 
-def use_gpu(config: Any, precision: str) -> None:
+def use_gpu(config: paddle.inference.Config, precision: str) -> None:
     """Run ``paddle.inference.Config`` on the first GPU, in fp32, fp16, or in int8 by TensorRT.
 
     TensorRT because Paddle would run the fake quantizers one by one otherwise, in float.
@@ -47,7 +47,7 @@ def use_gpu(config: Any, precision: str) -> None:
         )
 
 
-def use_cpu(config: Any, program: Path, threads: int, precision: str, onednn: bool) -> None:
+def use_cpu(config: paddle.inference.Config, program: Path, threads: int, precision: str, onednn: bool) -> None:
     """Run on the CPU, with oneDNN in fp32, bf16 or int8, or with Paddle's own kernels."""
     config.disable_gpu()
     config.set_cpu_math_library_num_threads(threads)
@@ -63,7 +63,7 @@ def use_cpu(config: Any, program: Path, threads: int, precision: str, onednn: bo
         config.enable_mkldnn_bfloat16()
 
 
-def create_predictor(config: Any, program: Path) -> Any:
+def create_predictor(config: paddle.inference.Config, program: Path) -> Any:
     """Create a predictor that optimizes the program and logs nothing.
 
     Without ``memory_optim`` a CSWinTransformer takes 9 GB for 16 images instead of 1.5. Paddle 3 has no such pass for

@@ -20,7 +20,7 @@ def load_qat(options: dict[str, Any], **hooks: Any) -> Any:
         hooks: ``weight_preprocess``, ``act_preprocess``, ``weight_quantize``, ``act_quantize``: classes or None.
     """
     load_paddleslim()
-    from paddleslim.dygraph.quant import QAT
+    from paddleslim.dygraph.quant import QAT  # found, and patched, by load_paddleslim()
 
     return QAT(config=options, **hooks).imperative_qat
 

@@ -23,7 +23,7 @@ def tracing_legacy_ir(program: paddle.static.Program) -> Iterator[None]:
 
     A parameter or buffer is looked up by name: declare a variable of this name first.
     """
-    from paddle.base import framework
+    from paddle.base import framework  # start-up time, and private: only tracing needs it
 
     with (
         paddle.static.program_guard(program, paddle.static.Program()),
@@ -41,6 +41,7 @@ def tracing_pir(program: paddle.static.Program, value_of: ValueOf) -> Iterator[N
         program: to write into.
         value_of: is asked for every parameter, buffer and constant that is met.
     """
+    # Paddle 2.6 does not have these.
     from paddle.jit.dy2static.parameter_recorder import _global_parameter_recorder as recorder
     from paddle.pir.core import _convert_into_value, static_op_arg_cast_guard
 
@@ -64,6 +65,7 @@ def pir_data(name: str, shape: Sequence[int], dtype: Any) -> Any:
         shape: of any sizes.
         dtype: name or type of Paddle.
     """
+    # Paddle 2.6 does not have the second of these.
     from paddle.base import core
     from paddle.pir.core import convert_np_dtype_to_dtype_
 
@@ -98,7 +100,7 @@ def without_annotations() -> Iterator[None]:
 
     That is nine tenths of the time for HRNet; the second of the two grows with the square of the length.
     """
-    from paddle.nn.layer import layers
+    from paddle.nn.layer import layers  # start-up time, and private: only tracing needs it
 
     with (
         replaced(traceback, extract_stack=lambda *args, **kwargs: []),

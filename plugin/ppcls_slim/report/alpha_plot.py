@@ -20,6 +20,7 @@ def alpha_plot(history: Mapping[str, Sequence[Sequence[float]]], folder: Path) -
     Returns:
         The picture.
     """
+    # Start-up time: only this plot needs matplotlib.
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 

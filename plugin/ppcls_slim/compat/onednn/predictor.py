@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from ..paddle import paddle
 from . import channel_mean, interpolation_scales, leaky_relu_fusion
 
 FAULTS = (interpolation_scales, channel_mean, leaky_relu_fusion)
 
 
-def without_onednn(config: Any) -> None:
+def without_onednn(config: paddle.inference.Config) -> None:
     """Turn oneDNN off, which is on by default since Paddle 3.0 and has to be turned on in 2.6."""
     if hasattr(config, "disable_mkldnn"):
         config.disable_mkldnn()
 
 
-def disable_broken_passes(config: Any, program: Path) -> None:
+def disable_broken_passes(config: paddle.inference.Config, program: Path) -> None:
     """Turn off the passes that fail or compute wrong numbers for operators of a program.
 
     All are faults of Paddle 3.x with PIR programs. Any order: a pass may be deleted twice.
 
     Args:
-        config: ``paddle.inference.Config`` with oneDNN on.
+        config: with oneDNN on.
         program: the file that it will load.
     """
     if program.suffix != ".json":

@@ -18,7 +18,7 @@ def load_paddleslim() -> types.ModuleType:
     renamed_guard.patch()
     numpy_product.patch()
     try:
-        import paddleslim
+        import paddleslim  # only now: its faults had to be patched first
     except ImportError as error:
         raise SlimError(
             f"PaddleSlim cannot be imported ({error}): install it with pip install --no-deps paddleslim==2.6.0"

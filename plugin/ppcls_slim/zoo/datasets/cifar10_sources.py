@@ -127,7 +127,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def _from_sheets(source: Path, read: Read) -> dict[str, np.ndarray]:
-    from PIL import Image
+    from PIL import Image  # start-up time: only the conversion needs it
 
     def checked(name: str) -> bytes:
         content = read(name)

@@ -47,6 +47,7 @@ def write_digits(root: Path) -> None:
     """Write the files if they are not there; several processes may do so at once."""
     if (root / "labels.txt").is_file():
         return
+    # Start-up time: scikit-learn is needed once, to write the files.
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -61,7 +62,7 @@ def write_digits(root: Path) -> None:
 
 
 def _write_split(root: Path, split: str, numbers: Sequence[int], digits: Any) -> None:
-    from PIL import Image
+    from PIL import Image  # start-up time: only writing the files needs it
 
     folder = root / "images" / split
     folder.mkdir(parents=True)
