@@ -1,4 +1,4 @@
-"""Functions that Paddle 3.3 traces into new programs only, written into an old one and run from it."""
+"""Functions that Paddle 3.3 traces into PIR only, written into legacy IR and run from it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Network(paddle.nn.Layer):
 
 
 def saved(function, path):
-    """Trace a function of one tensor into an old program, and load that."""
+    """Trace a function of one tensor into legacy IR, and load that."""
 
     paddle.disable_static()  # PaddleSlim and old releases leave it on
     network = Network(function)

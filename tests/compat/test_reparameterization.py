@@ -117,8 +117,8 @@ def test_from_a_float_checkpoint_to_int8(cli, mobile_one, tmp_path, digits):
     """The float checkpoint has branches, the quantized one has none; both are exported and checked."""
     floats = ("-o", "Slim=None", "-o", f"Global.output_dir={tmp_path / 'float'}")
     assert cli("train", "-c", mobile_one, *floats).status == 0
-    stem = output_prefix(tmp_path / "float", "latest")
-    given = ("-o", f"Global.pretrained_model={stem}")
+    prefix = output_prefix(tmp_path / "float", "latest")
+    given = ("-o", f"Global.pretrained_model={prefix}")
     exported = cli("export", "-c", mobile_one, "-o", "Slim=None", *given)
     assert exported.status == 0, exported.err
     assert "same top-1 on 100.0 %" in exported.out
@@ -126,8 +126,8 @@ def test_from_a_float_checkpoint_to_int8(cli, mobile_one, tmp_path, digits):
     trained = cli("train", "-c", mobile_one, *quant, *given)
     assert trained.status == 0, trained.err
     assert "blocks.0.one stays float: never run" in trained.out
-    stem = output_prefix(tmp_path / "output", "latest")
-    exported = cli("export", "-c", mobile_one, "-o", "Slim=None", "-o", f"Global.pretrained_model={stem}")
+    prefix = output_prefix(tmp_path / "output", "latest")
+    exported = cli("export", "-c", mobile_one, "-o", "Slim=None", "-o", f"Global.pretrained_model={prefix}")
     assert exported.status == 0, exported.err
     runs = json.loads((tmp_path / "inference/inference.slim.json").read_text())["verified"]["runs"]
     assert runs["exported, plain"]["same_as_fake_quant"] >= 0.9

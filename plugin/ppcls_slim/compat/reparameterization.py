@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .paddle import paddle
+from .patching import attribute_restored
 
 METHODS = ("re_parameterize", "rep")
 
@@ -44,11 +45,8 @@ def builds_merged_convolution(layer: paddle.nn.Layer) -> bool:
 @contextmanager
 def run_as_merged(model: paddle.nn.Layer) -> Iterator[None]:
     """Let blocks take the way of merged ones, though nothing is merged, for the length of a ``with`` block."""
-    before = [(layer, layer.is_repped) for layer in model.sublayers(include_self=True) if hasattr(layer, "is_repped")]
-    try:
-        for layer, _ in before:
-            layer.is_repped = True
+    blocks = [layer for layer in model.sublayers(include_self=True) if hasattr(layer, "is_repped")]
+    with attribute_restored(blocks, "is_repped"):
+        for block in blocks:
+            block.is_repped = True
         yield
-    finally:
-        for layer, value in before:
-            layer.is_repped = value

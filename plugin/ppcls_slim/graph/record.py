@@ -13,6 +13,7 @@ from typing import Optional
 import numpy as np
 
 from ..compat.paddle import is_pir, paddle
+from ..compat.patching import attribute_restored
 from ..compat.reparameterization import run_as_merged
 from ..compat.tracing import watch_layer_calls, without_annotations
 from .legacy_ir import LegacySession
@@ -74,14 +75,11 @@ def record(
 @contextlib.contextmanager
 def _training(model: paddle.nn.Layer, training: bool) -> Iterator[None]:
     """Set the flag ``training`` of every layer, and put back what was there."""
-    before = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
-    try:
-        for layer, _ in before:
+    layers = model.sublayers(include_self=True)
+    with attribute_restored(layers, "training"):
+        for layer in layers:
             layer.training = training
         yield
-    finally:
-        for layer, value in before:
-            layer.training = value
 
 
 @contextlib.contextmanager
