@@ -149,7 +149,7 @@ def test_bad_input_gets_one_line(cli, quant, small, tmp_path):
     assert "nothing would be quantized" in cli("train", "-c", quant(skip=["*"])).message
     assert "nothing would be" in cli("train", "-c", quant(quantizable_layer_type=["Conv2DTranspose"])).message
     assert "cannot be imported" in cli("train", "-c", quant(act_quantize="no.such.Class")).message
-    assert "no paddle.nn.Layer" in cli("train", "-c", quant(weight_quantize="json.JSONDecoder")).message
+    assert "is not a paddle.nn.Layer" in cli("train", "-c", quant(weight_quantize="json.JSONDecoder")).message
 
 
 def test_other_bits_train_but_do_not_export_to_int8(cli, quant, tmp_path):

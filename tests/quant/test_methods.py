@@ -72,9 +72,9 @@ def test_a_method_from_outside_trains_and_is_exported(constant):
     record = prepare.quantize(trained, settings, [images], trained)
     assert record.layers == {"0": "constant"}
     assert "CONSTANT 1 constant" in record.summary()
-    metadata = {}
-    note_alphas(trained, record, 0, metadata)
-    assert alpha_line(metadata) is None
+    history = {}
+    note_alphas(trained, record, 0, history)
+    assert alpha_line(history) is None
     prepare.rebuild(fresh, record, for_export=True)
     for model in (trained, fresh):
         model.eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,10 +13,8 @@ from ..compat.paddleclas.find import ppcls_version
 from ..compat.paddleslim import paddleslim_version
 from ..prune.plan import Plan
 from ..prune.schedules.mask_state import MaskState
+from ..quant.alphas import AlphaHistory
 from ..quant.record import QuantRecord
-
-AlphaHistory = dict[str, list[list[Union[int, float]]]]
-"""Layer -> ``[[epoch, alpha], ...]``."""
 
 
 class Metadata(BaseModel):

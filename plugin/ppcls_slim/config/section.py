@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Optional
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional, Protocol
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -52,7 +52,15 @@ class SlimConfig(Section):
         return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
 
 
-def read_section(config: Mapping[str, Any]) -> Optional[SlimConfig]:
+class Configuration(Protocol):
+    """A PaddleClas configuration, or a dictionary of the same form."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def get(self, key: str, /) -> Any: ...  # noqa: D102  (as of a dictionary)
+
+
+def read_section(config: Configuration) -> Optional[SlimConfig]:
     """Return the validated ``Slim`` section of a PaddleClas configuration, or None if it has none.
 
     Raises:

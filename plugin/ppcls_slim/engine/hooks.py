@@ -75,7 +75,7 @@ class Alphas(Hook):
 
     def after_epoch(self, model: paddle.nn.Layer, epoch: int) -> None:
         """Look for alphas that ran away, and note them all."""
-        history = {"alpha": self._metadata.alpha_history()}
+        history = self._metadata.alpha_history()
         prepare.after_epoch(model, self._record, epoch, history)
         alphas = alpha_line(history)
         if alphas is not None:

@@ -8,12 +8,11 @@ from typing import Any
 
 from ..common.errors import SlimError
 from ..compat.distributed import broadcast_from_rank0
-from ..compat.layers import unwrap
 from ..compat.paddle import paddle
 from ..compat.qat_layers import is_moving_average, is_quantized_state
 from ..compat.reparameterization import merge_branches
 from ..config.quant import QuantConfig
-from .alphas import note_alphas
+from .alphas import AlphaHistory, note_alphas
 from .calibrate import observe
 from .fake_quant import insert_fake_quants
 from .fold_bn import find_pairs, fold
@@ -84,21 +83,20 @@ def refuse_quantized(weights: Iterable[str], source: Path) -> None:
         )
 
 
-def after_epoch(net: paddle.nn.Layer, record: QuantRecord, epoch: int, metadata: dict[str, Any]) -> None:
+def after_epoch(model: paddle.nn.Layer, record: QuantRecord, epoch: int, history: AlphaHistory) -> None:
     """Average the scales over the processes, and note the alphas.
 
     Args:
-        net: the model, or ``DataParallel`` around it.
+        model: quantized, without ``DataParallel`` around it.
         record: how it was quantized.
         epoch: number of the epoch.
-        metadata: of the checkpoint, see :mod:`.alphas`.
+        history: of the alphas; grows by this epoch.
 
     Raises:
         SlimError: an alpha is not a positive finite number.
     """
-    model = unwrap(net)
     _average_scales(model)
-    note_alphas(model, record, epoch, metadata)
+    note_alphas(model, record, epoch, history)
 
 
 def _average_scales(model: paddle.nn.Layer) -> None:

@@ -52,7 +52,7 @@ class Quantized(State):
         """
         run.measure_dense(model)
         record = prepare.quantize(model, settings, run.training_data, lambda batch: run.feed(model, batch))
-        note_alphas(model, 0, {"alpha": run.metadata.alpha_history()})
+        note_alphas(model, record, 0, run.metadata.alpha_history())
         logger.info(f"ppcls_slim: {record.summary()}")
         for name, reason in record.skipped_layers.items():
             logger.info(f"ppcls_slim:   {name} stays float: {reason}")
