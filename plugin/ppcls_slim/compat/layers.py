@@ -81,7 +81,7 @@ def fused_activation(norm: paddle.nn.Layer) -> Optional[str]:
 
 
 def set_layer_sizes(layer: paddle.nn.Layer, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Update the sizes that a layer prints; none of them changes what it computes.
+    """Update the sizes that a layer prints or keeps; none of them changes what it computes.
 
     Args:
         layer: a ``Conv2D``, ``Linear`` or batch normalization; other layers keep what they have. The groups of a
