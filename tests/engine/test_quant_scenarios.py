@@ -147,7 +147,7 @@ def test_quantizers_of_the_users_train_and_are_not_exported(cli, quant, tmp_path
 
 def test_averaged_weights(cli, quant, tmp_path):
     """PaddleClas's EMA section; the 2.4.2 wheel has none and would pass over it."""
-    from ppcls_slim.engine.engine import ppcls_engine
+    from ppcls_slim.compat.paddleclas.stand_ins import ppcls_engine
 
     path = quant({"EMA": {"decay": 0.9}})
     if not hasattr(ppcls_engine, "ExponentialMovingAverage"):
@@ -176,7 +176,7 @@ def test_an_alpha_that_ran_away_stops_with_its_layer_and_loses_nothing(cli, quan
 
 
 def test_files_that_this_paddle_cannot_read_back_are_not_moved_into_place(cli, quant, tmp_path, monkeypatch):
-    from ppcls_slim.deploy import runtime
+    from ppcls_slim.deploy import paddle_inference as runtime
 
     path = quant()
     checkpoint = quantized(cli, path, tmp_path)

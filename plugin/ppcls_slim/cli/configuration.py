@@ -26,7 +26,7 @@ def read_config(arguments: argparse.Namespace) -> ClasConfig:
         if one.count("=") != 1 or not one.split("=")[0]:
             raise SlimError(f"-o {one}: write it as Key.sub=value")
     config = read_yaml_config(path, overrides)
-    config.profiler_options = arguments.profiler_options
+    config["profiler_options"] = arguments.profiler_options
     for key in ("Global", "Arch"):
         if not isinstance(config.get(key), dict):
             raise SlimError(f"{path}: the section {key} is missing; is it a PaddleClas configuration?")

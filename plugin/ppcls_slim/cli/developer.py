@@ -12,8 +12,13 @@ from typing import Any, Optional, Protocol
 class Command(Protocol):
     """One sub-command: ``benchmarks.commands.Command``."""
 
-    add_parser: Callable[[Any], None]
-    run: Callable[[argparse.Namespace], Optional[int]]
+    @property
+    def add_parser(self) -> Callable[[Any], None]:
+        """Adds its arguments to what ``argparse.add_subparsers`` returned."""
+
+    @property
+    def run(self) -> Callable[[argparse.Namespace], Optional[int]]:
+        """Does it, and returns the exit status (None is 0)."""
 
 
 def developer_commands() -> Mapping[str, Command]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
@@ -59,7 +59,7 @@ class ParameterNames:
 
     def __init__(self) -> None:
         before = paddle.utils.unique_name.switch()
-        self._counter: Optional[tuple[Any, ...]] = paddle.utils.unique_name.switch(*before)
+        self._counter: Any = paddle.utils.unique_name.switch(*before)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -81,7 +81,7 @@ def _is_unknown_arch(error: Exception, arch: ClasConfig) -> bool:
     return any(name and f"'{name}'" in str(error) for name in names)
 
 
-def _turn_off_pretrained(arch: ClasConfig) -> None:
+def _turn_off_pretrained(arch: MutableMapping[str, Any]) -> None:
     for key, value in arch.items():
         if key == "pretrained":
             arch[key] = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Optional
@@ -18,7 +19,7 @@ from ..compat.distributed import is_rank0
 from ..compat.layers import unwrap
 from ..compat.paddle import paddle
 from ..compat.paddleclas.config import copy_config
-from ..compat.paddleclas.stand_ins import build_dataloader, ppcls_engine, while_building, while_training
+from ..compat.paddleclas.stand_ins import Engine, build_dataloader, while_building, while_training
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import SlimConfig, read_section
 from ..deploy.export import export
@@ -36,7 +37,7 @@ from .saving import CheckpointWriter
 from .states import State, state_of
 
 
-class SlimEngine(ppcls_engine.Engine):
+class SlimEngine(Engine):
     """Train, evaluate, predict with or export a model that the ``Slim`` section compresses.
 
     Args:
@@ -56,6 +57,7 @@ class SlimEngine(ppcls_engine.Engine):
     """
 
     state: State
+    train_epoch_func: Callable[..., None]
 
     def __init__(self, config: ClasConfig, mode: str = "train"):
         self.original_config: ClasConfig = copy_config(config)

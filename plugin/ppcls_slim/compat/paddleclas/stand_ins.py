@@ -21,7 +21,6 @@ ppcls_engine: ModuleType = load_engine()
 from ppcls.utils import save_load  # noqa: E402  (after PaddleClas was found)
 
 Engine: Any = ppcls_engine.Engine
-Engine: Any = ppcls_engine.Engine
 build_model = ppcls_engine.build_model
 build_dataloader = ppcls_engine.build_dataloader
 _save_model = save_load.save_model
