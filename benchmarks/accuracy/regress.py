@@ -6,7 +6,6 @@ whose data or weights are not there is reported as not run, never as passed.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from prettytable import PrettyTable
 from benchmarks.accuracy.measure import measure
 from benchmarks.accuracy.rows import AccuracyRow, Places, read_rows
 from ppcls_slim import checkpoint as checkpoints
-from ppcls_slim.common.atomic import write_text
+from ppcls_slim.common.atomic import write_json
 from ppcls_slim.common.errors import SlimError
 
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
@@ -47,7 +46,7 @@ def regress(file: Path, only: Optional[str], places: Sequence[str], json_file: O
     print(table(results))
     if json_file is not None:
         record = {"rows": results, "written_by": checkpoints.versions()}
-        write_text(json_file, json.dumps(record, indent=1) + "\n")
+        write_json(json_file, record)
     return all(result["status"] != FAILED for result in results)
 
 

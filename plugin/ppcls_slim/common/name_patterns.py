@@ -1,4 +1,4 @@
-"""Layer names and patterns of the configuration, checked against the model's own names."""
+"""Match layer names and patterns of the configuration with the names in the model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def matching(pattern: str, layers: Sequence[str], key: str, kind: str = "convolu
     Args:
         pattern: as the user wrote it.
         layers: names of the model's convolutions.
-        key: where in the configuration it stands, for the message.
+        key: of the pattern in the configuration, for the message.
         kind: what the layers are, for the message.
 
     Raises:
-        SlimError: it matches none.
+        SlimError: it does not match any layer.
     """
     if pattern in layers:
         return [pattern]
@@ -31,7 +31,7 @@ def matching(pattern: str, layers: Sequence[str], key: str, kind: str = "convolu
 
 
 def expand(patterns: Iterable[str], layers: Sequence[str], key: str, kind: str = "convolution") -> dict[str, str]:
-    """Return layer -> the pattern that decides about it: an exact name, else the first that matches."""
+    """Return layer -> the pattern that applies to it: its exact name, else the first pattern that matches."""
     decides: dict[str, str] = {}
     patterns = list(patterns)
     for pattern in sorted(patterns, key=lambda p: p not in layers):

@@ -24,7 +24,7 @@ class ScheduleConfig(Section):
     layers: Literal["groups", "convolutions"] = Field(
         "groups",
         description=(
-            "groups: channels that can be removed, silenced with their normalization. convolutions: the filters of "
+            "groups: channels that can be removed, masked with their normalization. convolutions: the filters of "
             "every convolution by itself and nothing else, as the FPGM authors' program."
         ),
     )

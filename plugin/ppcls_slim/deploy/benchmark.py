@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Optional
 import numpy as np
 from prettytable import PrettyTable
 
-from ..common.atomic import write_text
+from ..common import atomic
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
 from ..compat.paddleclas.types import DataLoader
@@ -155,4 +154,4 @@ def write_json(path: Path, measured: Sequence[Measured], device: str, threads: i
         "threads": threads,
         "measured": [asdict(one) for one in measured],
     }
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    atomic.write_json(path, content)

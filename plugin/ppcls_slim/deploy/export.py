@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 
 from ..checkpoint import SIDECAR
+from ..common.atomic import atomic_folder
 from ..compat.paddle import paddle
 from ..compat.paddleclas.logger import logger
 from ..report.tables import Comparison
@@ -42,7 +41,8 @@ def export(job: ExportJob, compare: bool = True, target: Optional[str] = None) -
     chosen = find_target(target or (FLOAT if job.quant is None else QUANTIZED))
     compressed = job.plan is not None or job.quant is not None
     expected = _outputs(job)
-    with _written_aside(job.folder, [*chosen.may_write, f"{NAME}{SIDECAR}"]) as folder:
+    # A program of another Paddle version or the sidecar file of another model would be taken for part of this one.
+    with atomic_folder(job.folder, replaced=[*chosen.may_write, f"{NAME}{SIDECAR}"]) as folder:
         chosen.write(job, folder)
         (folder / f"{NAME}.yml").write_text(job.inference_yml, encoding="utf-8")
         if job.labels is not None:
@@ -63,26 +63,3 @@ def _outputs(job: ExportJob) -> np.ndarray:
 
 def _write_sidecar(job: ExportJob, folder: Path, verified: Mapping[str, Any]) -> None:
     (folder / f"{NAME}{SIDECAR}").write_text(json.dumps(job.sidecar(verified), indent=1), encoding="utf-8")
-
-
-@contextmanager
-def _written_aside(folder: Path, replaced: list[str]) -> Iterator[Path]:
-    """Give a temporary folder to write into; its files are moved into ``folder`` if the block ends without an error.
-
-    Args:
-        folder: where the files go.
-        replaced: names of files that are removed from there if they were not written: a program of another Paddle
-            version, or the sidecar file of another model, would be taken for part of this export.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    writing = Path(tempfile.mkdtemp(prefix=f".{folder.name}.writing-", dir=folder.parent))
-    try:
-        yield writing
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in replaced:
-            if not (writing / name).exists():
-                (folder / name).unlink(missing_ok=True)
-        for file in sorted(writing.iterdir()):
-            file.replace(folder / file.name)
-    finally:
-        shutil.rmtree(writing, ignore_errors=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.atomic import write_text
+from ..common.atomic import write_json
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
 from ..graph.model import layer_of
@@ -86,7 +86,7 @@ def compute(
         with _pruned(model, group, ratio, criterion):
             loss = (baseline - evaluate()) / (baseline + 1e-3)
         table.setdefault(group.root_layer, {})[ratio] = round(float(loss), 6)
-        write_text(path, json.dumps(table, indent=1))
+        write_json(path, table)
         log(f"sensitivity {step}/{len(missing)}: {group.root_layer} at {ratio}: loss {loss:.4f}")
 
 

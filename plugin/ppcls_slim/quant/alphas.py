@@ -12,7 +12,7 @@ from .quantizer import quantizer_of
 from .record import QuantRecord
 
 AlphaHistory = dict[str, list[list[Union[int, float]]]]
-"""Layer -> ``[[epoch, alpha], ...]``."""
+"""Layer -> ``[[epoch, alpha], ...]``; alpha has the unit of the input of the layer."""
 
 
 def note_alphas(model: paddle.nn.Layer, record: QuantRecord, epoch: int, history: AlphaHistory) -> None:

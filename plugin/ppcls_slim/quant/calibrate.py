@@ -35,7 +35,10 @@ class MinMaxObserver:
 
     @property
     def input_scale(self) -> float:
-        """Mean of the magnitudes, which a moving average of them converges to."""
+        """Mean of the magnitudes, which a moving average of them converges to.
+
+        In Paddle, a scale is the largest magnitude that is represented, and not the step of the integers.
+        """
         return max(sum(self.magnitudes) / len(self.magnitudes), SMALLEST_SCALE)
 
 
