@@ -1,4 +1,4 @@
-"""What is removed was found completely: the network without it equals the one in which it is silent."""
+"""What is removed was found completely: the model without it equals the one in which it is masked."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FLOAT32 = 1e-5
 
 
 def check(model: nn.Layer, ratio: float = 0.4, size: int = 16) -> object:
-    """Analyse, check_equivalence, and return the grouping."""
+    """Analyse, compare, and return the grouping."""
     grouping = analyse(model, [3, size, size])
     images = np.random.default_rng(0).normal(size=(2, 3, size, size)).astype("float32")
-    proof = check_equivalence(model, grouping, some_channels(grouping, ratio), images)
-    assert proof.outputs > 0
-    assert proof.error < FLOAT32
+    found = check_equivalence(model, grouping, some_channels(grouping, ratio), images)
+    assert found.outputs > 0
+    assert found.error < FLOAT32
     return grouping
 
 
@@ -53,7 +53,7 @@ def test_what_is_added_goes_together():
     assert not grouping.frozen
 
 
-def test_a_group_of_a_grouped_convolution_is_one_unit():
+def test_a_group_of_a_grouped_convolution_is_one_prunable_channel():
     grouping = check(Residual(groups=4))
     (group,) = grouping.groups
     assert group.prunable_channels == 4

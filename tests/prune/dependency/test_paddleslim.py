@@ -1,4 +1,4 @@
-"""Where PaddleSlim finds groups, ours are the same: one root_weight each, and the same parameters cut.
+"""Where PaddleSlim finds groups, ours are the same: one root weight each, and the same parameters shrink.
 
 PaddleSlim's collections list results of operations beside parameters; those are left out here.
 """
@@ -10,11 +10,12 @@ import sys
 import pytest
 
 from ppcls_slim.compat.legacy_program import legacy_ir
+from ppcls_slim.compat.paddleslim import load_paddleslim
 from ppcls_slim.prune.dependency import analyse
 
 SHAPE = [3, 64, 64]
 TO_OURS_ALONE = {"MobileNetV3_small_x0_35": {"last_conv.weight"}}
-"""Masters that PaddleSlim leaves out: it does not follow the channels through dropout and flatten."""
+"""Root weights that PaddleSlim leaves out: it does not follow the channels through dropout and flatten."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_groups_are_those_of_paddleslim(name, backbones):
     try:
         with legacy_ir():
             collections = DygraphPruningCollections(model, [1, *SHAPE], skip_leaves=True)
-    except TypeError as error:  # Paddle 3 dropped the old programs for operations such as multiply
+    except TypeError as error:  # Paddle 3 does not record operations such as multiply in the legacy IR
         pytest.skip(f"PaddleSlim does not work here: {error}")
     theirs = {
         names[collection.master_name]: {

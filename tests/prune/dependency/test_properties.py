@@ -121,15 +121,15 @@ plans = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 11)), min_size
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(plan=plans, seed=st.integers(0, 3))
-def test_removing_is_silencing(plan, seed):
+def test_removing_is_masking(plan, seed):
     model = Drawn(plan)
     grouping = analyse(model, [3, 6, 6])
     images = np.random.default_rng(seed).normal(size=(2, 3, 6, 6)).astype("float32")
-    proof = check_equivalence(model, grouping, some_channels(grouping, 0.4, seed), images)
+    found = check_equivalence(model, grouping, some_channels(grouping, 0.4, seed), images)
     heads = [f"parts.{i + 1}" for i, (step, _) in enumerate(model.plan) if step == "head"]
-    assert proof.outputs == 1 + len(heads)
+    assert found.outputs == 1 + len(heads)
     assert {grouping.frozen[name] for name in heads} <= {"an output of the model"}
-    assert proof.error < 1e-5
+    assert found.error < 1e-5
     pruned = {f"{member.param}:{member.axis}" for group in grouping.groups for member in group.members}
     for i, part in enumerate(model.parts):  # every convolution is in a group or has a reason
         if isinstance(part, nn.Conv2D):

@@ -1,4 +1,4 @@
-"""One network for each thing that code does to channels: understood and proved, or frozen with a reason."""
+"""One network for each thing that code does to channels: understood and checked, or frozen with a reason."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Net(nn.Layer):
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
-def proved(net: nn.Layer, ratio: float = 0.4, size: int = 8):
+def checked(net: nn.Layer, ratio: float = 0.4, size: int = 8):
     grouping = analyse(net, [3, size, size])
     images = np.random.default_rng(0).normal(size=(2, 3, size, size)).astype("float32")
     for seed in range(3):
-        proof = check_equivalence(net, grouping, some_channels(grouping, ratio, seed), images)
-        assert proof.error < FLOAT32 < proof.effect
+        found = check_equivalence(net, grouping, some_channels(grouping, ratio, seed), images)
+        assert found.error < FLOAT32 < found.effect
     return grouping
 
 
@@ -59,17 +59,17 @@ def test_concat_keeps_its_parts_apart():
     def middle(net, x):
         return paddle.concat([x, net.side(x)], axis=1)
 
-    grouping = proved(Net(middle, 4, 7, side=nn.Conv2D(4, 3, 1)))
+    grouping = checked(Net(middle, 4, 7, side=nn.Conv2D(4, 3, 1)))
     assert root_weights(grouping) == ["stem.weight", "side.weight", "last.weight"]
-    cuts = [group.member("last.weight", 1).index.tolist() for group in grouping.groups[:2]]
-    assert cuts == [[0, 1, 2, 3, -1, -1, -1], [-1, -1, -1, -1, 0, 1, 2]]
+    inputs = [group.member("last.weight", 1).index.tolist() for group in grouping.groups[:2]]
+    assert inputs == [[0, 1, 2, 3, -1, -1, -1], [-1, -1, -1, -1, 0, 1, 2]]
 
 
-def test_concat_added_to_something_wider_has_two_masters():
+def test_concat_added_to_something_wider_has_two_root_weights():
     def middle(net, x):
         return paddle.concat([x, net.side(x)], axis=1) + net.wide(x)
 
-    grouping = proved(Net(middle, 4, 7, side=nn.Conv2D(4, 3, 1), wide=nn.Conv2D(4, 7, 1)))
+    grouping = checked(Net(middle, 4, 7, side=nn.Conv2D(4, 3, 1), wide=nn.Conv2D(4, 7, 1)))
     assert grouping.groups[0].root_weights == ("stem.weight", "side.weight")
     assert grouping.groups[0].prunable_channels == 7
 
@@ -78,7 +78,7 @@ def test_equal_parts_stay_equal():
     def middle(net, x):
         return sum(paddle.split(x, 2, axis=1))
 
-    grouping = proved(Net(middle, 8, 4))
+    grouping = checked(Net(middle, 8, 4))
     assert channel_index(grouping, "stem.weight") == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
@@ -87,7 +87,7 @@ def test_a_cut_in_the_middle(half):
     def middle(net, x):
         return paddle.concat([x[:, : half(x)], net.side(x[:, half(x) :])], axis=1)
 
-    grouping = proved(Net(middle, 8, side=nn.Conv2D(4, 4, 1)))
+    grouping = checked(Net(middle, 8, side=nn.Conv2D(4, 4, 1)))
     if half(paddle.zeros([1, 16])) == 8:  # where half of the size is taken, two channels go at a time
         assert channel_index(grouping, "stem.weight") == [0, 1, 2, 3, 0, 1, 2, 3]
     else:  # where 4 is written, what comes before stays
@@ -100,7 +100,7 @@ def test_channel_shuffle():
         x = x.reshape([n, 2, c // 2, h, w]).transpose([0, 2, 1, 3, 4]).reshape([n, c, h, w])
         return net.depthwise(x)
 
-    grouping = proved(Net(middle, 8, depthwise=nn.Conv2D(8, 8, 3, padding=1, groups=8)))
+    grouping = checked(Net(middle, 8, depthwise=nn.Conv2D(8, 8, 3, padding=1, groups=8)))
     assert channel_index(grouping, "stem.weight") == [0, 1, 2, 3, 0, 1, 2, 3]
     assert channel_index(grouping, "depthwise.weight") == [0, 0, 1, 1, 2, 2, 3, 3]
     assert grouping.groups[0].grouped_layers == ("depthwise",)
@@ -113,7 +113,7 @@ def test_groups_that_a_shuffle_ties_keep_their_number_and_lose_the_same_filters(
         return net.second(x.reshape([n, 2, c // 2, h, w]).transpose([0, 2, 1, 3, 4]).reshape([n, c, h, w]))
 
     grouped = {name: nn.Conv2D(8, 8, 1, groups=2) for name in ("first", "second")}
-    grouping = proved(Net(middle, 8, **grouped))
+    grouping = checked(Net(middle, 8, **grouped))
     assert not grouping.frozen
     # The shuffle ties 0 to 4, 1 to 5, … and puts them side by side; the second convolution ties 0 to 4, too.
     assert channel_index(grouping, "first.weight") == [0, 1, 0, 1, 0, 1, 0, 1]
@@ -124,10 +124,10 @@ def test_groups_that_a_shuffle_ties_keep_their_number_and_lose_the_same_filters(
     assert not any(group.grouped_layers for group in grouping.groups)
 
 
-def test_what_is_a_single_unit_says_so_whatever_else_holds_it():
-    grouping = proved(Net(lambda net, x: x + net.pick(x), 6, pick=Pick([1, 2, 3, 4, 5, 0])))
+def test_what_is_a_single_channel_says_so_whatever_else_freezes_it():
+    grouping = checked(Net(lambda net, x: x + net.pick(x), 6, pick=Pick([1, 2, 3, 4, 5, 0])))
     assert grouping.frozen == {"stem": "a single channel: all of its filters are tied to each other"}
-    both = proved(Net(lambda net, x: paddle.cumsum(x + net.pick(x), axis=1), 6, pick=Pick([1, 2, 3, 4, 5, 0])))
+    both = checked(Net(lambda net, x: paddle.cumsum(x + net.pick(x), axis=1), 6, pick=Pick([1, 2, 3, 4, 5, 0])))
     assert both.frozen == {"stem": "a single channel: all of its filters are tied to each other; cumsum has no rule"}
 
 
@@ -136,7 +136,7 @@ def test_squeeze_and_excitation():
         scale = F.sigmoid(net.up(F.relu(net.down(F.adaptive_avg_pool2d(x, 1).flatten(1)))))
         return x * scale.reshape([x.shape[0], x.shape[1], 1, 1])
 
-    grouping = proved(Net(middle, 8, down=nn.Linear(8, 2), up=nn.Linear(2, 8)))
+    grouping = checked(Net(middle, 8, down=nn.Linear(8, 2), up=nn.Linear(2, 8)))
     assert channel_index(grouping, "up.weight", 1) == channel_index(grouping, "stem.weight") == list(range(8))
 
 
@@ -144,13 +144,13 @@ def test_a_size_in_an_attribute_follows():
     def middle(net, x):
         return x.reshape([-1, net.width, 8 * 8]).reshape([-1, net.width, 8, 8])
 
-    grouping = proved(Net(middle, 8))
+    grouping = checked(Net(middle, 8))
     (size,) = grouping.groups[0].sizes
     assert (size.layer, size.attribute, size.index.tolist()) == ("", "width", list(range(8)))
 
 
 def test_a_size_that_is_a_literal_is_frozen():
-    grouping = proved(Net(lambda net, x: x.reshape([-1, 8, 64]).reshape([-1, 8, 8, 8]), 8, 8))
+    grouping = checked(Net(lambda net, x: x.reshape([-1, 8, 64]).reshape([-1, 8, 8, 8]), 8, 8))
     # The attribute has the same value, but the code does not read it.
     assert grouping.frozen == {"stem": "sizes written in the code (reshape)"}
 
@@ -160,7 +160,7 @@ def test_a_size_that_is_computed_is_frozen_and_the_rest_is_not():
         batch = paddle.to_tensor(x.shape[0], "int32")
         return net.side(x.reshape([batch, 64, 8]).reshape([batch, 8, 8, 8]))
 
-    grouping = proved(Net(middle, 8, side=nn.Conv2D(8, 8, 1)))
+    grouping = checked(Net(middle, 8, side=nn.Conv2D(8, 8, 1)))
     assert grouping.frozen == {"stem": "reshape with sizes that cannot be followed"}
     assert root_weights(grouping) == ["side.weight", "last.weight"]
 
@@ -173,7 +173,7 @@ def test_where_nothing_can_go_nothing_is_tried(monkeypatch):
 
 def test_flatten_of_feature_maps():
     net = nn.Sequential(nn.Conv2D(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
-    assert channel_index(proved(net), "3.weight", 0) == np.repeat(range(4), 36).tolist()
+    assert channel_index(checked(net), "3.weight", 0) == np.repeat(range(4), 36).tolist()
 
 
 @pytest.mark.parametrize("pad", ["channels", "all"])
@@ -186,7 +186,7 @@ def test_a_shortcut_that_is_padded_with_zeros(pad):
             short = F.pad(short.unsqueeze(1), [0, 0, 0, 0, 2, 2], data_format="NCDHW").squeeze(1)
         return short + net.wide(x)
 
-    grouping = proved(Net(middle, 4, 8, wide=nn.Conv2D(4, 8, 3, stride=2, padding=1)))
+    grouping = checked(Net(middle, 4, 8, wide=nn.Conv2D(4, 8, 3, stride=2, padding=1)))
     assert channel_index(grouping, "wide.weight") == [-1, -1, 0, 1, 2, 3, -1, -1]
 
 
@@ -194,7 +194,7 @@ def test_layer_norm_over_channels_is_frozen():
     def middle(net, x):
         return net.norm(x.transpose([0, 2, 3, 1])).transpose([0, 3, 1, 2])
 
-    grouping = proved(Net(middle, 8, norm=nn.LayerNorm(8)))
+    grouping = checked(Net(middle, 8, norm=nn.LayerNorm(8)))
     assert grouping.frozen == {"stem": "layer_norm over channels"}
 
 
@@ -207,18 +207,18 @@ def test_layer_scale_goes_with_its_channels():
         def forward(self, x):
             return self.gamma * x
 
-    grouping = proved(Net(lambda net, x: net.scale(x), 8, scale=Scale()))
+    grouping = checked(Net(lambda net, x: net.scale(x), 8, scale=Scale()))
     assert channel_index(grouping, "scale.gamma") == list(range(8))
 
 
-def test_a_constant_after_the_activation_is_silenced_where_it_is_read():
-    grouping = proved(Net(lambda net, x: F.sigmoid(x) + 1, 8))
+def test_a_constant_after_the_activation_is_masked_where_it_is_read():
+    grouping = checked(Net(lambda net, x: F.sigmoid(x) + 1, 8))
     assert root_weights(grouping) == ["stem.weight", "last.weight"]
     assert grouping.groups[0].member("last.weight", 1).produces
 
 
 def test_shared_weights_tie_both_uses():
-    grouping = proved(Net(lambda net, x: net.twice(net.twice(x)), 8, twice=nn.Conv2D(8, 8, 1)))
+    grouping = checked(Net(lambda net, x: net.twice(net.twice(x)), 8, twice=nn.Conv2D(8, 8, 1)))
     assert root_weights(grouping) == ["stem.weight", "last.weight"]
     assert channel_index(grouping, "twice.weight", 0) == channel_index(grouping, "twice.weight", 1) == list(range(8))
 
@@ -236,9 +236,9 @@ class Pick(nn.Layer):
 
 @pytest.mark.parametrize("how", [paddle.index_select, paddle.gather])
 @pytest.mark.parametrize("positions", [[3, 1, 0, 2], [0, 0, 3, 1, 2, 2, 1], [2, 1]], ids=["all", "twice", "some"])
-def test_positions_are_counted_anew(how, positions):
+def test_positions_are_renumbered(how, positions):
     net = Net(lambda net, x: net.pick(x), 4, len(positions), pick=Pick(positions, how))
-    grouping = proved(net)
+    grouping = checked(net)
     assert channel_index(grouping, "stem.weight") == [0, 1, 2, 3]
     assert channel_index(grouping, "last.weight", 1) == channel_index(grouping, "pick.positions") == positions
     (index_buffer,) = grouping.groups[0].index_buffers
@@ -248,7 +248,7 @@ def test_positions_are_counted_anew(how, positions):
 
 
 def test_a_permutation_that_is_added_closes_over_its_cycles():
-    grouping = proved(Net(lambda net, x: x + net.pick(x), 6, pick=Pick([1, 2, 0, 4, 3, 5])))
+    grouping = checked(Net(lambda net, x: x + net.pick(x), 6, pick=Pick([1, 2, 0, 4, 3, 5])))
     assert channel_index(grouping, "stem.weight") == [0, 0, 0, 1, 1, 2]
 
 
@@ -256,7 +256,7 @@ def test_picked_from_a_concatenation():
     def middle(net, x):
         return net.pick(paddle.concat([x, net.side(x)], axis=1))
 
-    grouping = proved(Net(middle, 4, 3, side=nn.Conv2D(4, 3, 1), pick=Pick([5, 0, 6])))
+    grouping = checked(Net(middle, 4, 3, side=nn.Conv2D(4, 3, 1), pick=Pick([5, 0, 6])))
     assert [group.index_buffers[0].index.tolist() for group in grouping.groups[:2]] == [
         [0, 1, 2, 3, -1, -1, -1],
         [-1, -1, -1, -1, 0, 1, 2],
@@ -268,20 +268,20 @@ def test_two_tensors_that_share_positions_go_together():
         return paddle.concat([net.pick(x), net.pick(net.side(x))], axis=1)
 
     pick = Pick([3, 1, 0, 2])
-    grouping = proved(Net(middle, 4, 8, side=nn.Conv2D(4, 4, 1), pick=pick))
+    grouping = checked(Net(middle, 4, 8, side=nn.Conv2D(4, 4, 1), pick=pick))
     assert channel_index(grouping, "stem.weight") == channel_index(grouping, "side.weight") == [0, 1, 2, 3]
     wider = Net(middle, 4, 8, side=nn.Conv2D(4, 5, 1), pick=pick)
-    assert set(proved(wider).frozen.values()) == {"picked by positions that others are picked by"}
+    assert set(checked(wider).frozen.values()) == {"picked by positions that others are picked by"}
 
 
 def test_positions_that_are_literals_are_frozen():
-    grouping = proved(Net(lambda net, x: paddle.index_select(x, paddle.to_tensor([3, 1, 0, 2]), axis=1), 4))
+    grouping = checked(Net(lambda net, x: paddle.index_select(x, paddle.to_tensor([3, 1, 0, 2]), axis=1), 4))
     assert grouping.frozen == {"stem": "positions written in the code (index_select)"}
 
 
 def test_rows_are_picked_without_touching_channels():
     pick = Pick([2, 0], lambda x, positions, axis: paddle.index_select(x, positions, axis=2))
-    grouping = proved(Net(lambda net, x: net.pick(x), 4, pick=pick))
+    grouping = checked(Net(lambda net, x: net.pick(x), 4, pick=pick))
     assert channel_index(grouping, "last.weight", 1) == [0, 1, 2, 3]
 
 
@@ -295,13 +295,13 @@ def test_every_output_of_several_is_frozen():
             x = self.stem(x)
             return {"features": self.one(x), "logits": [self.two(x)]}
 
-    grouping = proved(Heads())
+    grouping = checked(Heads())
     assert root_weights(grouping) == ["stem.weight"]
     assert grouping.frozen == dict.fromkeys(["one", "two"], "an output of the model")
 
 
 def test_an_operation_without_a_rule_freezes():
-    grouping = proved(Net(lambda net, x: paddle.cumsum(x, axis=1), 8))
+    grouping = checked(Net(lambda net, x: paddle.cumsum(x, axis=1), 8))
     assert grouping.frozen == {"stem": "cumsum has no rule"}
 
 

@@ -132,7 +132,7 @@ def test_fast_scores_decide_nearly_everything():
         (4, 0.99, 1, 4),  # nothing left: the caller refuses
     ],
 )
-def test_how_many_units_a_ratio_removes(channels, ratio, align, pruned):
+def test_how_many_channels_a_ratio_removes(channels, ratio, align, pruned):
     assert count_to_prune(channels, ratio, align) == pruned
 
 

@@ -143,6 +143,34 @@ def test_what_masked_pruning_zeroes_stays_zero_and_what_soft_pruning_zeroes_grow
         assert np.abs(model.linear.weight.numpy() - before).max() > 0
 
 
+class Concatenated(paddle.nn.Layer):
+    """A normalization behind a concatenation: channels of two groups."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = paddle.nn.Conv2D(3, 4, 1), paddle.nn.Conv2D(3, 8, 1)
+        self.norm, self.last = paddle.nn.BatchNorm2D(12), paddle.nn.Conv2D(12, 5, 1)
+
+    def forward(self, x):
+        x = self.norm(paddle.concat([self.left(x), self.right(x)], axis=1))
+        return self.last(paddle.nn.functional.relu(x)).mean([2, 3])
+
+
+def test_soft_pruning_restores_scales_and_shifts_that_several_groups_share():
+    model = Concatenated()
+    for vector in (model.norm.weight, model.norm.bias):
+        vector.set_value(np.arange(1, 13, dtype=np.float32))
+    schedule = started(model, 0.5, name="soft")
+    schedule.choose_and_zero(model)
+    assert (model.norm.weight.numpy() == 0).sum() == 2 + 4
+    state = MaskState.from_json(json.loads(json.dumps(schedule.record().to_json())))
+    resumed = make_schedule(model, schedule.config, SHAPE, "cpu", lambda analysis: {})
+    resumed.start(model, state)
+    resumed.restore_masked_affine(model)
+    for vector in (model.norm.weight, model.norm.bias):
+        np.testing.assert_array_equal(vector.numpy(), np.arange(1, 13))
+
+
 def with_schedule(small, layers="groups", **section):
     config = yaml.safe_load(small.read_text())
     config["Slim"]["prune"] = {"pruned_ratio": 0.4, "schedule": {"name": "masked", "layers": layers}, **section}
