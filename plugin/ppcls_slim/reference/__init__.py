@@ -1,1 +1,1 @@
-"""NumPy float64 references of what the plugin computes, for tests only: short, slow, obviously right."""
+"""The papers' formulas in NumPy float64: short and slow, for whoever validates an implementation against them."""

@@ -1,7 +1,7 @@
-"""FLOPs of the CIFAR ResNets: as the FPGM paper counts them, and for channels that are really removed.
+"""FLOPs of the CIFAR ResNets: as the FPGM paper counts them, and of the channels that are really removed.
 
-Both count multiply-accumulates of the convolutions, which the paper calls FLOPs; the last linear
-layer, batch-norm and shortcuts are left out, as there.
+One FLOP is one multiply-accumulate of a convolution, as in the paper; the last linear layer, batch
+normalization and shortcuts are not counted there either.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def conv_layers(depth: int) -> Iterator[tuple[int, int, int, int, bool]]:
 
 
 def paper_flops(depth: int, pruned: float) -> float:
-    """Return the multiply-accumulates that the paper counts when a part of every layer is pruned.
+    """Return the FLOPs that the paper counts when a share of every layer's filters is pruned.
 
-    The rate is applied as it is, without rounding to whole filters. Every layer loses outputs
-    (factor ``1 - pruned``); inputs are counted as lost (again ``1 - pruned``) for the second
-    convolution of a block, and for the first of the first block, which reads the stem: what a
-    block adds to its shortcut stays as wide as it was. As in ``functions/cal_flop.py`` there.
+    The share is not rounded to whole filters. Every layer loses outputs (factor ``1 - pruned``).
+    The second convolution of a block also loses inputs (again ``1 - pruned``), and so does the first
+    one of the first block, which reads the stem; what a block adds to its shortcut keeps its width.
+    As ``functions/cal_flop.py`` of the authors' program.
     """
     keep = 1.0 - pruned
     total = 0.0
@@ -50,10 +50,10 @@ def paper_drop_percent(depth: int, pruned: float) -> float:
 
 
 def removed_flops(depth: int, pruned: float) -> int:
-    """Return the multiply-accumulates left when only what can be cut without a gather is removed.
+    """Return the FLOPs that are left when channels are really removed.
 
-    Whole filters, rounded down as the authors' program does, from the first convolution of every
-    block, with the inputs of the second. What is added to a shortcut keeps its width.
+    The first convolution of every block loses filters, rounded down to whole ones as in the authors'
+    program, and the second one loses the inputs. What is added to a shortcut keeps its width.
     """
     total = 0
     for index, (_, out_c, in_c, size, second) in enumerate(conv_layers(depth)):

@@ -1,4 +1,4 @@
-"""FPGM in float64: scores, how many filters, and which ones.
+"""FPGM in float64: the importance of filters, how many are pruned, and which ones.
 
 He et al., "Filter Pruning via Geometric Median for Deep Convolutional Neural Networks Acceleration",
 CVPR 2019. Weights are ``[out_c, in_c, k_h, k_w]``; any trailing shape works.
@@ -15,11 +15,11 @@ def flatten_filters(weight: np.ndarray) -> np.ndarray:
 
 
 def distance_sums(weight: np.ndarray) -> np.ndarray:
-    """Score every filter by the paper's criterion; the lowest is the most replaceable.
+    """Return the importance of every filter by the paper's criterion; the lowest is the most replaceable.
 
     ``g(x) = sum_j ||x - F_j||_2`` over the filters of one layer (the paper's equations for the
-    geometric median). The paper looks for the filter that minimises ``g``, so for its purpose the
-    value of ``g`` at a filter is the score; the median itself is never computed.
+    geometric median). The paper looks for the filter that minimises ``g``, so the value of ``g`` at
+    a filter is its importance; the median itself is never computed.
 
     Returns:
         float64 ``[out_c]``.
@@ -35,18 +35,18 @@ def norms(weight: np.ndarray) -> np.ndarray:
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:
-    """Euclidean length along the last axis, scaled so that tiny and huge values survive squaring."""
+    """Return the Euclidean length along the last axis, scaled so that squares neither underflow nor overflow."""
     largest = np.abs(vectors).max(axis=-1, keepdims=True)
     scale = np.where(largest > 0, largest, 1.0)
     return scale[..., 0] * np.sqrt(((vectors / scale) ** 2).sum(axis=-1))
 
 
 def paddleslim_scores(weight: np.ndarray, groups: int = 1) -> np.ndarray:
-    """Score as PaddleSlim 2.6 ``FPGMFilterPruner.cal_mask`` does, in exact arithmetic.
+    """Return the scores of PaddleSlim 2.6's ``FPGMFilterPruner.cal_mask``, in float64.
 
-    The same sums as :func:`distance_sums`, then averaged over ``groups`` runs of neighbouring
-    filters where a layer that consumes the channels is a grouped convolution. PaddleSlim computes
-    in the weight's own precision, so ties and near ties may fall differently there.
+    The sums of :func:`distance_sums`, averaged over ``groups`` runs of neighbouring filters if a layer
+    that reads the channels is a grouped convolution. PaddleSlim computes in the data type of the
+    weight, so ties and near ties may fall differently there.
 
     Returns:
         float64 ``[out_c]``, or ``[groups]`` where ``groups > 1``.
@@ -64,7 +64,7 @@ def count_authors(filters: int, ratio: float) -> int:
 
 
 def count_authors_norm(filters: int, keep: float) -> int:
-    """Return how many filters the authors' program prunes by norm, given the rate it keeps.
+    """Return how many filters the authors' program prunes by norm, given the share it keeps.
 
     ``int(N * (1 - rate_norm))``: ``1 - 0.9`` is a little below 0.1 in binary, so 10 filters lose none.
     """
@@ -80,7 +80,7 @@ def count_paddleslim(filters: int, ratio: float) -> int:
 
 
 def select(scores: np.ndarray, count: int) -> np.ndarray:
-    """Return the indices of the ``count`` lowest scores, ascending; of equals, the first go first.
+    """Return the indices of the ``count`` lowest scores, ascending; of equal scores the first are taken.
 
     Raises:
         ValueError: ``count`` is negative or larger than the number of scores.
@@ -93,8 +93,8 @@ def select(scores: np.ndarray, count: int) -> np.ndarray:
 def select_mix(weight: np.ndarray, norm_count: int, distance_count: int) -> np.ndarray:
     """Return the filters that FPGM-mix prunes, ascending.
 
-    As the authors' ``get_filter_similar``: first the ``norm_count`` filters of the smallest norm,
-    then, among those that are left and by the distances among those alone, ``distance_count`` more.
+    As the authors' ``get_filter_similar``: first the ``norm_count`` filters with the smallest norms,
+    then ``distance_count`` of the remaining ones, by the distances among these alone.
     """
     by_norm = select(norms(weight), norm_count)
     left = np.setdiff1d(np.arange(weight.shape[0]), by_norm)
@@ -121,8 +121,8 @@ def sgd_step(
     """Return weight and velocity after one Nesterov step of the authors' program.
 
     ``do_grad_mask`` masks the gradient of the loss only: weight decay and the velocity that a filter
-    had before it was chosen still move it until it is zeroed again. ``mask=None`` is the soft
-    schedule, in which nothing is masked. The update is the one of ``torch.optim.SGD(nesterov=True)``.
+    had before it was chosen still move it until it is zeroed again. ``mask=None`` is soft pruning,
+    in which nothing is masked. The update is that of ``torch.optim.SGD(nesterov=True)``.
     """
     gradient = gradient if mask is None else gradient * mask
     gradient = gradient + weight_decay * weight

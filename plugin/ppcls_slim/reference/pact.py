@@ -27,8 +27,8 @@ def quantize(x: np.ndarray, alpha: float, bits: int) -> np.ndarray:
 def backward(x: np.ndarray, alpha: float, upstream: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the gradients of a loss with respect to ``x`` and ``alpha``.
 
-    Rounding is passed straight through. The paper: ``dy_q/dalpha = 0`` for ``x < alpha`` and 1 for
-    ``x >= alpha``, so an ``x`` of exactly alpha belongs to alpha; ``dy_q/dx`` is 1 on ``[0, alpha)``.
+    Rounding has a straight-through gradient. The paper: ``dy_q/dalpha = 0`` for ``x < alpha`` and 1 for
+    ``x >= alpha``, so at ``x = alpha`` the gradient goes to alpha; ``dy_q/dx`` is 1 on ``[0, alpha)``.
     """
     x, upstream = np.asarray(x, dtype=np.float64), np.asarray(upstream, dtype=np.float64)
     inside = (x >= 0) & (x < alpha)
@@ -60,15 +60,15 @@ def dorefa_weight(weight: np.ndarray, bits: int) -> np.ndarray:
     """Return DoReFa's ``w_q = 2 quantize_k(tanh(w) / (2 max|tanh(w)|) + 1/2) - 1``, values in [-1, 1]."""
     squashed = np.tanh(np.asarray(weight, dtype=np.float64))
     steps = 2**bits - 1
-    unit = squashed / (2 * np.abs(squashed).max()) + 0.5
-    return 2 * np.round(unit * steps) / steps - 1
+    normalized = squashed / (2 * np.abs(squashed).max()) + 0.5
+    return 2 * np.round(normalized * steps) / steps - 1
 
 
 def dorefa_weight_backward(weight: np.ndarray, upstream: np.ndarray) -> np.ndarray:
-    """Return the gradient of :func:`dorefa_weight` with rounding passed straight through.
+    """Return the gradient of :func:`dorefa_weight` with a straight-through gradient for rounding.
 
     With ``t = tanh(w)`` and ``m = max|t|`` the smooth part is ``t / m``: every element gets
-    ``(1 - t^2) g / m``, and the one that is the maximum also answers for ``m``.
+    ``(1 - t^2) g / m``, and the element that is the maximum also gets the gradient of ``m``.
     """
     squashed = np.tanh(np.asarray(weight, dtype=np.float64))
     upstream = np.asarray(upstream, dtype=np.float64)

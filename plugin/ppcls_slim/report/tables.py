@@ -12,7 +12,7 @@ from ..prune.plan import Decision, Plan
 
 
 def plan_table(plan: Plan) -> str:
-    """One line a group of channels, then the frozen layers and the totals."""
+    """Return a table with one line for each group of channels, then the layers that are not pruned and the totals."""
     table = PrettyTable(["layer", "channels", "kept", "removed", "goes together with", "note"])
     table.align = "l"
     for column in ("channels", "kept", "removed"):
@@ -33,7 +33,7 @@ def plan_table(plan: Plan) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """The totals in one line."""
+    """Return the totals in one line; FLOPs are multiply-accumulates, see :mod:`ppcls_slim.prune.flops`."""
     flops, parameters = plan.flops, plan.parameters
     return (
         f"{plan.criterion}: FLOPs {si(flops['dense'])} -> {si(flops['pruned'])} "
