@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from benchmarks.backbones import layerwise
 from benchmarks.backbones.tolerances import LAYER, PART
+from int8_networks import Appended, Excited, Halved, Lowered, LoweredPool, Placed, Shifted, Spread, Twice, Windowed
 
 from ppcls_slim.checkpoint import SIDECAR
 from ppcls_slim.common.errors import SlimError
@@ -15,27 +16,11 @@ from ppcls_slim.compat.onednn import int8_rewrites
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.config.quant import QuantConfig
 from ppcls_slim.deploy.paddle_inference import Predictor
+from ppcls_slim.deploy.targets import paddle_int8
 from ppcls_slim.quant import convert, prepare
 from ppcls_slim.quant.layers import quantized_layers
 
 pytestmark = pytest.mark.paddle26
-
-functional = paddle.nn.functional
-
-
-class Excited(paddle.nn.Layer):
-    """A convolution, weighed by the averages of what it gives, and a convolution of that."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = paddle.nn.Conv2D(3, 8, 3, padding=1)
-        self.squeeze = paddle.nn.Conv2D(8, 8, 1)
-        self.last = paddle.nn.Conv2D(8, 8, 3, padding=1)
-
-    def forward(self, x):
-        x = self.first(x)
-        x = x * self.squeeze(functional.adaptive_avg_pool2d(x, 1))
-        return functional.adaptive_avg_pool2d(self.last(x), 1).flatten(1)
 
 
 @pytest.fixture
@@ -43,136 +28,8 @@ def images():
     return np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype("float32")
 
 
-class Halved(paddle.nn.Layer):
-    """A residual block behind a convolution, then averages of 2x2, as in the shortcuts of ResNet_vd."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = paddle.nn.Conv2D(3, 8, 3, padding=1)
-        self.inner = paddle.nn.Conv2D(8, 8, 3, padding=1)
-        self.last = paddle.nn.Conv2D(8, 8, 1)
-
-    def forward(self, x):
-        x = functional.relu(self.first(x))
-        x = functional.relu(x + self.inner(x))
-        return functional.adaptive_avg_pool2d(self.last(functional.avg_pool2d(x, 2, 2)), 1).flatten(1)
-
-
-class Shifted(paddle.nn.Layer):
-    """Channels weighed by numbers that are small once a half is taken off, and split, as in MicroNet."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = paddle.nn.Conv2D(3, 8, 3, padding=1)
-        self.squeeze = paddle.nn.Linear(8, 16, paddle.nn.initializer.Normal(std=0.001))
-        self.last = paddle.nn.Conv2D(8, 8, 3, padding=1)
-
-    def forward(self, x):
-        x = self.first(x)
-        weights = functional.hardsigmoid(self.squeeze(functional.adaptive_avg_pool2d(x, 1).flatten(1)))
-        one, other = paddle.split((weights.reshape([-1, 16, 1, 1]) - 0.5) * 4, 2, axis=1)
-        return self.last(x * (one + 1) + x * other).flatten(1)
-
-
-class Appended(paddle.nn.Layer):
-    """Positions to which an empty map is joined, as in SVTR, and batch normalization that learns nothing."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = paddle.nn.Conv2D(3, 8, 4, stride=4)
-        self.places = self.create_parameter([1, 64, 8])
-        self.last = paddle.nn.Linear(8, 8)
-        self.norm = paddle.nn.BatchNorm1D(8, weight_attr=False, bias_attr=False)
-
-    def forward(self, x):
-        x = self.first(x).flatten(2).transpose([0, 2, 1])
-        x = x + paddle.concat([self.places[:, 0:0], self.places * 2], axis=1)
-        return self.norm(self.last(functional.gelu(x)).transpose([0, 2, 1])).flatten(1)
-
-
-class Windowed(paddle.nn.Layer):
-    """Patches, rows and columns added to them in ``[B, H, W, C]``, and windows of that, as in SwinTransformer."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = paddle.nn.Conv2D(3, 8, 4, stride=4)
-        self.last = paddle.nn.Linear(8, 8)
-
-    def forward(self, x):
-        x = self.first(x).flatten(2).transpose([0, 2, 1]).reshape([-1, 8, 8, 8])
-        x = functional.pad(x, [0, 0, 0, 6, 0, 6, 0, 0])
-        return self.last(x.reshape([-1, 2, 7, 2, 7, 8]).transpose([0, 1, 3, 2, 4, 5])).flatten(1)
-
-
-class Lowered(paddle.nn.Layer):
-    """What a ReLU gave and a branch, added without a ReLU behind, as in the first block of MixNet."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = paddle.nn.Conv2D(3, 8, 3, padding=1, bias_attr=False)
-        self.branch = paddle.nn.Sequential(
-            paddle.nn.Conv2D(8, 8, 3, padding=1, bias_attr=False),
-            paddle.nn.ReLU(),
-            paddle.nn.Conv2D(8, 8, 1, bias_attr=False),
-            paddle.nn.BatchNorm2D(8),
-        )
-        self.last = paddle.nn.Conv2D(8, 8, 1)
-
-    def forward(self, x):
-        x = self.pooled(functional.relu(self.first(x)))
-        return self.last(self.branch(x) + x).flatten(1)
-
-    def pooled(self, x):
-        return x
-
-
-class LoweredPool(Lowered):
-    """The shortcut is pooled, which keeps scale and sign."""
-
-    def pooled(self, x):
-        return functional.max_pool2d(x, 2, 2)
-
-
-class Placed(paddle.nn.Layer):
-    """Tokens that are convolved as an image, as in the positional encoding of Twins-PCPVT."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = paddle.nn.Conv2D(3, 8, 4, stride=4)
-        self.last = paddle.nn.Conv2D(8, 8, 3, padding=1, groups=8)
-
-    def forward(self, x):
-        x = self.first(x).flatten(2).transpose([0, 2, 1])
-        x = x + functional.gelu(x)
-        return self.last(x.transpose([0, 2, 1]).reshape([x.shape[0], 8, 8, 8])).flatten(1)
-
-
-class Spread(paddle.nn.Layer):
-    """A linear layer whose columns are of different size, square or not; ResNet's classifier is one."""
-
-    def __init__(self, outputs):
-        super().__init__()
-        self.first = paddle.nn.Conv2D(3, 8, 4, stride=4)
-        self.last = paddle.nn.Linear(8, outputs)
-        self.last.weight.set_value(self.last.weight * paddle.linspace(1, 20, outputs))
-
-    def forward(self, x):
-        return self.last(self.first(x).flatten(2).transpose([0, 2, 1])).flatten(1)
-
-
-class Twice(Spread):
-    """The same, called twice."""
-
-    def __init__(self):
-        super().__init__(8)
-
-    def forward(self, x):
-        x = functional.gelu(self.last(self.first(x).flatten(2).transpose([0, 2, 1])))
-        return self.last(x).flatten(1)
-
-
 def exported(images, path, spoil=None, kind=Excited, **options):
-    """Train, convert_weights, spoil, save; return the trained model and its record."""
+    """Quantize, convert, spoil, save; return the trained model and its record."""
     paddle.seed(0)
     trained, fresh = kind(), kind()
     settings = QuantConfig(calibration_batches=1, **options)
@@ -183,12 +40,12 @@ def exported(images, path, spoil=None, kind=Excited, **options):
     convert.convert_weights(trained, fresh, record)
     if spoil is not None:
         spoil(quantized_layers(fresh, record))
-    convert.save(fresh, record, images, [3, 32, 32], path)
+    paddle_int8.save(fresh, record, images, [3, 32, 32], path.parent)
     return trained, record
 
 
 def int8_error(folder, images):
-    """Relative error of the whole in int8, against its plain run."""
+    """Relative error of the whole in int8, against its reference run."""
     (folder / f"inference{SIDECAR}").write_text('{"quant": true}', encoding="utf-8")  # so that it runs in int8
     found, expected = (Predictor(folder, onednn=onednn)(images) for onednn in (True, False))
     return np.linalg.norm(found - expected) / np.linalg.norm(expected)
