@@ -93,7 +93,7 @@ def test_config_that_is_no_yaml(cli, small):
     small.write_text("Global: [1, 2\nArch: {")
     result = cli("train", "-c", small)
     assert result.status == 2
-    assert "no valid YAML" in result.message
+    assert "not valid YAML" in result.message
 
 
 def test_list_that_names_a_missing_image(cli, small, digits, tmp_path):

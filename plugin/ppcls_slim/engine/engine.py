@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Optional
 
@@ -72,7 +71,8 @@ class SlimEngine(Engine):
         self._hooks: list[Hook] = []
         self._names = ParameterNames()
         logging.getLogger("visualdl").setLevel(logging.ERROR)  # it logs at import time through the root logger
-        with self._names.in_use(), self._while_building():
+        loader = preflight.with_clear_errors(build_dataloader)
+        with self._names.in_use(), while_building(self._build_model, loader, self._load_pretrained):
             super().__init__(config, mode)
         if mode == "train":
             self._train_epoch, self.train_epoch_func = self.train_epoch_func, self._train_epoch_with_hooks
@@ -126,9 +126,6 @@ class SlimEngine(Engine):
     def export_without_comparison(self) -> list[Comparison]:
         """Export and verify, as :meth:`export`."""
         return export(make_export_job(self.model, self.state, self._run()), compare=False)
-
-    def _while_building(self) -> AbstractContextManager[None]:
-        return while_building(self._build_model, preflight.with_clear_errors(build_dataloader), self._load_pretrained)
 
     def _build_model(self, config: ClasConfig, mode: str = "train") -> paddle.nn.Layer:
         """Stand in for ``ppcls.arch.build_model``: build the dense model, load the checkpoint, and compress."""
