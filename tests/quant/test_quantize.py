@@ -10,6 +10,7 @@ from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.compat.qat_layers import act_preprocess
 from ppcls_slim.config.quant import QuantConfig
 from ppcls_slim.deploy.paddle_inference import Predictor
+from ppcls_slim.deploy.targets import paddle_int8
 from ppcls_slim.quant import calibrate, convert, prepare
 from ppcls_slim.quant.fold_bn import find_pairs, fold
 from ppcls_slim.quant.layers import quantizable_layers, quantized_layers
@@ -91,7 +92,7 @@ def test_the_files_run_plainly_compute_what_training_simulated(model, images, tm
     record = quantized(model, images, onnx_format=onnx_format)
     fresh = built_for_export(model, record)
     expected = model(images).numpy()
-    convert.save(fresh, record, images.numpy(), [3, 32, 32], tmp_path / "inference")
+    paddle_int8.save(fresh, record, images.numpy(), [3, 32, 32], tmp_path)
     plain = Predictor(tmp_path, onednn=False)(images.numpy())
     # Rounding ties of the int8 grid; PaddleSlim's observers behind the convolutions make it ten times this.
     assert np.abs(plain - expected).mean() < 0.005 * np.abs(expected).max()
@@ -99,7 +100,7 @@ def test_the_files_run_plainly_compute_what_training_simulated(model, images, tm
 
 def test_residual_sums_are_given_scales(model, images, tmp_path):
     record = quantized(model, images)
-    convert.save(built_for_export(model, record), record, images.numpy(), [3, 32, 32], tmp_path / "inference")
+    paddle_int8.save(built_for_export(model, record), record, images.numpy(), [3, 32, 32], tmp_path)
     paddle.enable_static()
     with legacy_ir(), paddle.static.scope_guard(paddle.static.Scope()):
         executor = paddle.static.Executor(paddle.CPUPlace())
@@ -160,7 +161,7 @@ def test_maps_are_joined(kind, images, tmp_path):
     fresh.eval()
     convert.convert_weights(trained, fresh, record)
     expected = trained(images).numpy()
-    convert.save(fresh, record, images.numpy(), [3, 32, 32], tmp_path / "inference")
+    paddle_int8.save(fresh, record, images.numpy(), [3, 32, 32], tmp_path)
     (tmp_path / "inference.slim.json").write_text('{"quant": true}')
     found = Predictor(tmp_path)(images.numpy())
     assert np.abs(found - expected).max() < 0.1 * np.abs(expected).max()

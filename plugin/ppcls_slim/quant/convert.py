@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 
 from ..common.errors import SlimError
-from ..compat.onednn import keep_float_weights, prepare_for_onednn
+from ..compat.onednn import keep_float_weights
 from ..compat.paddle import paddle
 from ..compat.qat_export import save_quantized
 from ..compat.qat_layers import (
@@ -22,9 +23,6 @@ from .fake_quant import paddleslim_options
 from .layers import quantized_layers
 from .quantizer import Quantizer, quantizer_of
 from .record import QuantRecord
-
-BATCH = 8
-"""Images in a batch where the ranges of residual sums are read off the exported model."""
 
 
 def convert_weights(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: QuantRecord) -> None:
@@ -72,19 +70,16 @@ def _scale(layer: paddle.nn.Layer, quantizer: Quantizer) -> Optional[float]:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape: list[int], path: Path) -> list[str]:
+def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape: Sequence[int], path: Path) -> None:
     """Write ``path.pdmodel`` and ``path.pdiparams``.
 
     Args:
         model: wrapped for export, with converted weights; it cannot be deep-copied afterwards.
         record: how it was quantized.
         images: inputs ``[n, C, H, W]``. A forward pass of two of them updates the stored scales of the weights, which
-            training leaves as they were before the last step; the ranges of residual sums are read off all of them.
+            training leaves as they were before the last step.
         shape: ``[C, H, W]``.
         path: without suffix.
-
-    Returns:
-        Weights of linear layers with one scale for all columns on a CPU, see :func:`prepare_for_onednn`.
 
     Raises:
         SlimError: int8 cannot express what was trained.
@@ -96,4 +91,3 @@ def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape:
         model(paddle.to_tensor(images[:2]))
     spec = paddle.static.InputSpec(shape=[None, *shape], dtype="float32", name="x")
     save_quantized(load_qat(paddleslim_options(record.settings)), model, path, spec)
-    return prepare_for_onednn(path, [images[start : start + BATCH] for start in range(0, len(images), BATCH)])

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...common.errors import SlimError
+from ...compat.onednn import prepare_for_onednn
 from ...compat.paddle import paddle
 from ...compat.paddleclas.logger import logger
 from ...quant import convert
@@ -24,6 +25,8 @@ from ..target import Verified
 from ._paddle import PaddleTarget
 
 HOW_TO_RUN = "HOW_TO_RUN_FAST.txt"
+BATCH = 8
+"""Images in a batch where the scales of residual sums are measured on the exported model."""
 
 
 class Options(BaseModel):
@@ -53,8 +56,7 @@ class PaddleInt8(PaddleTarget):
         """
         if job.quant is None or job.int8_model is None:
             raise SlimError("paddle_int8 exports quantized models, and this one is float: train it with Slim.quant")
-        path = folder / paddle_inference.NAME
-        rescaled = convert.save(job.int8_model(), job.quant, job.samples.images, [*job.input_shape], path)
+        rescaled = save(job.int8_model(), job.quant, job.samples.images, job.input_shape, folder)
         if rescaled:
             logger.info(
                 f"ppcls_slim: on a CPU, {len(rescaled)} linear layers compute with one scale for all columns: Paddle "
@@ -93,6 +95,29 @@ class PaddleInt8(PaddleTarget):
             int8_parity.REFERENCE: Predictor(folder, job.device, onednn=False),
             int8_parity.INT8: with_clear_errors(self.load(folder, job.device), job.device),
         }
+
+
+def save(
+    model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, input_shape: Sequence[int], folder: Path
+) -> list[str]:
+    """Write the program and the weights, and rewrite what oneDNN would compute wrongly in int8.
+
+    Args:
+        model: wrapped, with converted weights; it cannot be deep-copied afterwards.
+        record: how it was quantized.
+        images: inputs ``[n, C, H, W]``, from which the scales of residual sums are measured.
+        input_shape: ``[C, H, W]``.
+        folder: exists.
+
+    Returns:
+        Weights of linear layers that have one scale for all columns on a CPU.
+
+    Raises:
+        SlimError: int8 cannot express what was trained.
+    """
+    path = folder / paddle_inference.NAME
+    convert.save(model, record, images, input_shape, path)
+    return prepare_for_onednn(path, [images[start : start + BATCH] for start in range(0, len(images), BATCH)])
 
 
 def _options(job: ExportJob) -> Options:
