@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -80,40 +80,48 @@ def benchmark(
     shapes = {folder: input_shape(folder) for folder in folders}
     targets = {folder: target_of(folder) for folder in folders}
     models = {folder: targets[folder].load(folder, device, threads, precision) for folder in folders}
-    sizes = {folder: (folder / targets[folder].weights).stat().st_size for folder in folders}
-    top1: dict[Path, Optional[float]] = dict.fromkeys(folders)
-    if loader is not None:
-        for folder, run in models.items():
-            log(f"{folder}: accuracy ...")
-            top1[folder] = top1_of(run, loader, limit)
+    top1 = _accuracies(models, loader, limit, log) if loader is not None else {}
     measured = []
     for batch in batches:
         log(f"batch {batch}: {runs} runs of each ...")
-        taken = _time_batch([(models[folder], shapes[folder]) for folder in folders], batch, runs)
-        medians, p90 = np.median(taken, axis=0), np.percentile(taken, 90, axis=0)
+        medians, p90 = _time_batch([(models[folder], shapes[folder]) for folder in folders], batch, runs)
         measured += [
             Measured(
                 model=str(folder),
                 precision=models[folder].precision,
-                file_bytes=sizes[folder],
+                file_bytes=(folder / targets[folder].weights).stat().st_size,
                 batch=batch,
                 median_ms=float(medians[i]),
                 p90_ms=float(p90[i]),
                 images_per_s=1e3 * batch / float(medians[i]),
                 speed_up=float(medians[0] / medians[i]),
-                top1=top1[folder],
+                top1=top1.get(folder),
             )
             for i, folder in enumerate(folders)
         ]
     return measured
 
 
-def _time_batch(models: Sequence[tuple[Runner, tuple[int, ...]]], batch: int, runs: int) -> np.ndarray:
-    """Milliseconds ``[runs, len(models)]`` of models with input shapes ``(C, H, W)``."""
+def _accuracies(
+    models: Mapping[Path, Runner], loader: DataLoader, limit: Optional[int], log: Callable[[str], None]
+) -> dict[Path, float]:
+    """Top-1 of every model, a share."""
+    found = {}
+    for folder, run in models.items():
+        log(f"{folder}: accuracy ...")
+        found[folder] = top1_of(run, loader, limit)
+    return found
+
+
+def _time_batch(
+    models: Sequence[tuple[Runner, tuple[int, ...]]], batch: int, runs: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Median and 90th percentile ``[len(models)]`` of models with input shapes ``(C, H, W)``, in milliseconds."""
     inputs = {
         shape: np.random.default_rng(0).standard_normal([batch, *shape]).astype(np.float32) for _, shape in models
     }
-    return timings([partial(run, inputs[shape]) for run, shape in models], runs) * 1e3
+    taken = timings([partial(run, inputs[shape]) for run, shape in models], runs) * 1e3
+    return np.median(taken, axis=0), np.percentile(taken, 90, axis=0)
 
 
 def input_shape(folder: Path) -> tuple[int, ...]:

@@ -148,6 +148,7 @@ class SlimEngine(Engine):
             top1=self._top1 if self._can_evaluate() else None,
             training_data=getattr(self, "train_dataloader", ()),
             feed=_feed_with_labels if getattr(self, "is_rec", False) else _feed,
+            loss=getattr(self, "train_loss_func", None),
         )
 
     def _load_pretrained(self, models: Any, path: str, *args: Any, **kwargs: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -15,6 +15,7 @@ from ..compat.paddleclas.types import ClasConfig
 from ..config.prune import PruneConfig
 from ..config.section import SlimConfig
 from ..prune.analysis import Analysis
+from ..prune.importance import TrainingData
 from ..prune.ratios import Sensitivity
 from ..prune.sensitivity import sensitivities
 
@@ -33,6 +34,7 @@ class Run:
         top1: measures a model on the evaluation data; None where there is none for classification.
         training_data: batches, for calibration.
         feed: gives a model a batch.
+        loss: ``Loss.Train``, of an output and labels; None outside training.
     """
 
     config: ClasConfig
@@ -44,6 +46,7 @@ class Run:
     top1: Optional[Callable[[paddle.nn.Layer], float]]
     training_data: Iterable[Any]
     feed: Callable[[paddle.nn.Layer, Any], Any]
+    loss: Optional[Callable[[Any, paddle.Tensor], Mapping[str, paddle.Tensor]]] = None
 
     @property
     def checkpoint(self) -> Optional[Checkpoint]:
@@ -60,6 +63,19 @@ class Run:
     def device(self) -> str:
         """``cpu``, ``gpu`` or another."""
         return str(self.config["Global"]["device"])
+
+    @property
+    def data(self) -> Optional[TrainingData]:
+        """Training batches with their loss; None outside training."""
+        loss, several_labels = self.loss, self.config["Global"].get("use_multilabel", False)
+        if loss is None:
+            return None
+
+        def of_batch(model: paddle.nn.Layer, batch: Any) -> paddle.Tensor:
+            labels = batch[1] if several_labels else batch[1].reshape([len(batch[1]), -1])  # as PaddleClas trains
+            return loss(self.feed(model, batch), labels)["loss"]
+
+        return TrainingData(self.training_data, of_batch)
 
     def measure_dense(self, model: paddle.nn.Layer) -> None:
         """With ``Slim.report``: note the top-1 of the model that is about to be compressed, unless it is known."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,6 +22,7 @@ def channels_to_keep(
     group_ratios: Sequence[GroupRatio],
     align: int,
     norm_ratio: float = 0.0,
+    measured: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> list[np.ndarray]:
     """Score the root weights of each group and select channels.
 
@@ -31,6 +33,7 @@ def channels_to_keep(
         group_ratios: one for each group.
         align: the numbers of channels kept are multiples of this.
         norm_ratio: share of the channels that is chosen by norm, see :mod:`.importance.mix`.
+        measured: by parameter name, what is scored in place of the weights.
 
     Returns:
         For each group bool ``[prunable channels]``, True for channels that are kept.
@@ -45,7 +48,7 @@ def channels_to_keep(
         if count:
             for root_weight, channel_index in _scored_filters(group):
                 axis = group.filters(root_weight).axis
-                weight = np.moveaxis(tensors[root_weight].numpy(), axis, 0)
+                weight = np.moveaxis(measured.get(root_weight, tensors[root_weight].numpy()), axis, 0)
                 check_finite(root_weight, weight)
                 channels = len(np.unique(channel_index[channel_index >= 0]))
                 total = count if channels == group.prunable_channels else round(channels * ratio.ratio)

@@ -35,6 +35,7 @@ def make_plan(
     input_shape: Sequence[int],
     device: str = "cpu",
     sensitivity_of: Optional[Callable[[Analysis], Sensitivity]] = None,
+    data: Optional[importance.TrainingData] = None,
 ) -> Plan:
     """Decide which channels are pruned; the model is not changed.
 
@@ -44,6 +45,7 @@ def make_plan(
         input_shape: ``[C, H, W]``; the section's own ``input_shape`` overrides it.
         device: ``Global.device``, which sets the default of ``align``.
         sensitivity_of: returns the losses of accuracy, called if ``sensitivity_file`` is set.
+        data: training batches, for criteria that score by them.
 
     Raises:
         SlimError: see :func:`.analysis.analyse_model` and :func:`assign_ratios`; or nothing would be pruned.
@@ -56,7 +58,7 @@ def make_plan(
     """
     analysis = analyse_model(model, config, input_shape)
     sensitivity = sensitivity_of(analysis) if config.sensitivity_file and sensitivity_of else None
-    return plan_from(analysis, model, config, device, sensitivity)
+    return plan_from(analysis, model, config, device, sensitivity, data)
 
 
 def plan_from(
@@ -65,12 +67,14 @@ def plan_from(
     config: PruneConfig,
     device: str,
     sensitivity: Optional[Sensitivity] = None,
+    data: Optional[importance.TrainingData] = None,
 ) -> Plan:
     """Assign ratios, score and select: the part of :func:`make_plan` after the analysis."""
     groups = analysis.groups
     align, reason = resolve_align(config, device)
     group_ratios = assign_ratios(config, analysis, align, sensitivity)
-    kept = channels_to_keep(model, importance.get(config.name), groups, group_ratios, align, config.norm_ratio)
+    criterion, scored = importance.measured(config.name, model, data)
+    kept = channels_to_keep(model, criterion, groups, group_ratios, align, config.norm_ratio, scored)
     plan = plan_of_kept(analysis, model, config, kept, group_ratios, align, reason)
     if not plan.slices.params:
         raise SlimError(

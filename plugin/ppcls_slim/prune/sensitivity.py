@@ -56,7 +56,15 @@ def sensitivities(
     table = read(path, model) if path.exists() else {}
     layers = [group.root_layer for group in analysis.groups]
     if path.suffix == ".json" or not table:
-        compute(table, path, model, analysis, importance.get(criterion), evaluate, log)
+        compute(
+            table,
+            path,
+            model,
+            analysis,
+            importance.of_weights_alone(criterion, "Slim.prune.sensitivity_file"),
+            evaluate,
+            log,
+        )
     known = {layer: table[layer] for layer in layers if layer in table}
     if not known:
         raise SlimError(f"Slim.prune.sensitivity_file: {path} has none of the model's layers, such as {layers[0]}")

@@ -52,6 +52,7 @@ class Pruned(State):
                 run.input_shape,
                 run.device,
                 lambda analysis: run.sensitivities(model, section, analysis),
+                run.data,
             ).to_json()
         )
         state = cls(Plan.from_json(made))

@@ -54,7 +54,7 @@ class GroupChoice:
 
     def choose(self, model: paddle.nn.Layer) -> Chosen:
         """Choose channels, see :func:`ppcls_slim.prune.choose.channels_to_keep`."""
-        criterion, groups = importance.get(self.config.name), self.analysis.groups
+        criterion, groups = importance.of_weights_alone(self.config.name, "Slim.prune.schedule"), self.analysis.groups
         kept = channels_to_keep(model, criterion, groups, self.group_ratios, self.align, self.config.norm_ratio)
         masked = (tuple(np.flatnonzero(~keep).tolist()) for keep in kept)
         return {group.root_weights[0]: channels for group, channels in zip(groups, masked) if channels}
@@ -90,7 +90,7 @@ class ConvolutionChoice:
         config, convolutions = self.config, self.analysis.convolutions
         asked = expand(config.ratios, convolutions, "Slim.prune.ratios")
         skipped = expand(config.skip, convolutions, "Slim.prune.skip")
-        criterion, tensors = importance.get(config.name), model.state_dict()
+        criterion, tensors = importance.of_weights_alone(config.name, "Slim.prune.schedule"), model.state_dict()
         chosen: Chosen = {}
         for layer in convolutions:
             ratio = config.ratios[asked[layer]] if layer in asked else config.pruned_ratio or 0.0
