@@ -1,1 +1,1 @@
-"""From a checkpoint to files that Paddle Inference runs, and the proof that they compute the same."""
+"""From a checkpoint to files that Paddle Inference runs, verified to compute the same."""
