@@ -26,6 +26,7 @@ class Numpy:
     """A target from outside: the weights of a linear layer as an ``.npz`` file."""
 
     Options = Recorded
+    engine = "NumPy"
     baseline = "paddle_fp32"
     headings = ("dense", "NumPy")
     weights = "inference.npz"

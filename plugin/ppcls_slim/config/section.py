@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ..common.errors import SlimError
 from ..common.validation import first_mistake
 from .base import Section
+from .deploy import DeployConfig
 from .prune import PruneConfig
 from .quant import QuantConfig
 from .report import ReportConfig
@@ -28,6 +29,7 @@ class SlimConfig(Section):
 
     prune: Optional[PruneConfig] = None
     quant: Optional[QuantConfig] = None
+    deploy: DeployConfig = Field(default_factory=DeployConfig, description="What export writes.")
     report: Optional[ReportConfig] = Field(
         None,
         description=(
@@ -78,7 +80,7 @@ def read_section(config: Configuration) -> Optional[SlimConfig]:
         slim = SlimConfig.model_validate(_plain(section))
     except ValidationError as error:
         raise SlimError(first_mistake(error, SlimConfig, "Slim")) from None
-    return slim if slim.prune or slim.quant or slim.report else None
+    return slim if slim.model_fields_set else None
 
 
 def json_schema() -> dict[str, Any]:

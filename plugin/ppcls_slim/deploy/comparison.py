@@ -39,7 +39,7 @@ def compare_with_dense(job: ExportJob, target: Target, verified: Verified) -> li
         baseline.write(dense, dense.folder)
         both = ((baseline, dense.folder), (target, job.folder))
         before, after = ((folder / one.weights).stat().st_size for one, folder in both)
-        latency = _latency(job, [one.load(folder, job.device) for one, folder in both])
+        latency = _latency(job, target.engine, [one.load(folder, job.device) for one, folder in both])
     rows = [*verified.rows, *_of_plan(job.plan), Comparison("file of weights", before, after, "B"), *latency]
     lines = comparison_table(rows, *target.headings).splitlines()
     if job.plan is not None and job.quant is None:
@@ -59,9 +59,9 @@ def _of_plan(plan: Optional[Plan]) -> list[Comparison]:
     ]
 
 
-def _latency(job: ExportJob, runs: Sequence[Runner]) -> list[Comparison]:
+def _latency(job: ExportJob, engine: str, runs: Sequence[Runner]) -> list[Comparison]:
     report = job.report or ReportConfig(latency_runs=RUNS)
-    where = "GPU" if job.device == "gpu" else "one thread, oneDNN"
+    where = "GPU" if job.device == "gpu" else f"one thread, {engine}"
     rows = []
     for batch in report.batch_sizes:
         images = np.random.default_rng(0).standard_normal([batch, *job.input_shape]).astype(np.float32)

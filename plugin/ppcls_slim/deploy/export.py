@@ -1,59 +1,84 @@
-"""Export as a whole: write aside, verify, move into place, compare with the dense model."""
+"""Export as a whole: for every target write aside, verify, move into place, compare with the dense model."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
 from ..checkpoint import SIDECAR
 from ..common.atomic import atomic_folder
+from ..common.errors import SlimError
 from ..compat.paddle import paddle
 from ..compat.paddleclas.logger import logger
+from ..config.deploy import PADDLE
 from ..report.tables import Comparison
 from ..verify.accuracy import logits_of
 from .comparison import compare_with_dense
 from .inference_yml import LABELS
 from .job import ExportJob
 from .paddle_inference import NAME
-from .target import FLOAT, QUANTIZED, find_target
+from .side_by_side import side_by_side
+from .target import Target, find_target
 
 
-def export(job: ExportJob, compare: bool = True, target: Optional[str] = None) -> list[Comparison]:
-    """Export a model to ``job.folder``, or leave the folder as it is.
+def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
+    """Export a model for every target: for ``paddle`` to ``job.folder``, for others to a folder of their name in it.
 
     Args:
         job: the model and what is known about it. Exporting may rearrange the model: it is of no use afterwards.
         compare: also export the dense model, and time both.
-        target: name of the deployment target; None: int8 for a quantized model, float otherwise.
 
     Returns:
-        The rows of the table dense against compressed; empty for a dense model, and without ``compare``.
+        The rows of the table dense against compressed of the first target; empty for a dense model, and without
+        ``compare``.
 
     Raises:
-        SlimError: the target cannot run the model, or the exported model computes something else; nothing is then
-            moved into place.
+        SlimError: a target cannot run the model, or an exported model computes something else; the folder of that
+            target is left as it is, and the other targets are written.
     """
-    chosen = find_target(target or (FLOAT if job.quant is None else QUANTIZED))
-    compressed = job.plan is not None or job.quant is not None
     expected = _outputs(job)
+    tables: dict[str, list[Comparison]] = {}
+    failed: list[str] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in job.targets:
+            folder = job.folder if name == PADDLE else job.folder / name
+            try:
+                one = replace(job, folder=folder, scratch=Path(scratch))
+                tables[name] = _export_for(find_target(name, job.quant is not None), one, expected, compare)
+            except SlimError as error:
+                if len(job.targets) == 1:
+                    raise
+                failed.append(f"{name}: {error}")
+    if compare and len(tables) > 1:
+        for line in side_by_side(job, tables).splitlines():
+            logger.info(line)
+    if failed:
+        raise SlimError("; ".join(failed))
+    return next(iter(tables.values()))
+
+
+def _export_for(target: Target, job: ExportJob, expected: np.ndarray, compare: bool) -> list[Comparison]:
+    compressed = job.plan is not None or job.quant is not None
     # A program of another Paddle version or the sidecar file of another model would be taken for part of this one.
-    with atomic_folder(job.folder, replaced=[*chosen.may_write, f"{NAME}{SIDECAR}"]) as folder:
-        chosen.write(job, folder)
+    with atomic_folder(job.folder, replaced=[*target.may_write, f"{NAME}{SIDECAR}"]) as folder:
+        target.write(job, folder)
         (folder / f"{NAME}.yml").write_text(job.inference_yml, encoding="utf-8")
         if job.labels is not None:
             shutil.copyfile(job.labels, folder / LABELS)
         if compressed:
             _write_sidecar(job, folder, {})  # targets read there how the model was compressed
-        verified = chosen.verify(job, folder, expected)
+        verified = target.verify(job, folder, expected)
         if compressed:
             _write_sidecar(job, folder, verified.figures)
     logger.info(f"ppcls_slim: exported to {job.folder}{verified.note}")
-    return compare_with_dense(job, chosen, verified) if compressed and compare else []
+    return compare_with_dense(job, target, verified) if compressed and compare else []
 
 
 def _outputs(job: ExportJob) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
 from ..compat.paddle import paddle
 from ..compat.paddleclas.types import DataLoader
+from ..config.deploy import PADDLE
 from ..config.quant import QuantConfig
 from ..config.section import ReportConfig
 from ..prune.plan import Plan
@@ -44,6 +45,8 @@ class ExportJob:
         report: ``Slim.report``.
         inference_yml: text of ``inference.yml``.
         labels: file of class names.
+        targets: names of the engines to export for, see ``Slim.deploy.targets``.
+        scratch: an empty folder for what several targets start from, while they are written.
         options: of the target; its ``Options`` validates them.
     """
 
@@ -65,6 +68,8 @@ class ExportJob:
     report: Optional[ReportConfig]
     inference_yml: str
     labels: Optional[Path]
+    targets: Sequence[str] = (PADDLE,)
+    scratch: Path = Path()
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def of_dense_model(self, folder: Path) -> ExportJob:

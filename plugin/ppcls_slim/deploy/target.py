@@ -11,13 +11,12 @@ import numpy as np
 from pydantic import BaseModel
 
 from ..common.errors import SlimError
-from ..common.registry import Registry
+from ..config.deploy import PADDLE, TARGETS
 from ..report.tables import Comparison
 from .job import ExportJob
 
-TARGETS = Registry("ppcls_slim.deploy.targets", "ppcls_slim.targets", "deployment target", "TARGET")
 FLOAT, QUANTIZED = "paddle_fp32", "paddle_int8"
-"""What a float and a quantized model are exported for where nothing else is asked for."""
+"""What ``paddle`` is for a float and for a quantized model."""
 
 
 class Runner(Protocol):
@@ -58,6 +57,7 @@ class Target(Protocol):
 
     Attributes:
         Options: the target's options, with their defaults and documentation; ``ExportJob.options`` sets them.
+        engine: what runs it on a CPU, in words.
         baseline: name of the target that the dense model is exported for, to compare with.
         headings: of the two columns of that comparison: the dense model, and this export.
         weights: name of the file whose size is compared.
@@ -71,6 +71,7 @@ class Target(Protocol):
     """
 
     Options: type[BaseModel]
+    engine: str
     baseline: str
     headings: tuple[str, str]
     weights: str
@@ -113,12 +114,18 @@ class Target(Protocol):
         """
 
 
-def find_target(name: str) -> Target:
+def find_target(name: str, quantized: bool = False) -> Target:
     """Return the target of this name.
+
+    Args:
+        name: as in ``Slim.deploy.targets``, or of a file in ``targets/``.
+        quantized: whether the model is, which says what ``paddle`` means.
 
     Raises:
         SlimError: there is none.
     """
+    if name == PADDLE:
+        name = QUANTIZED if quantized else FLOAT
     target: Target = TARGETS.get(name, Target)  # type: ignore[type-abstract]
     return target
 

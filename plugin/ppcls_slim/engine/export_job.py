@@ -55,6 +55,7 @@ def make_export_job(model: paddle.nn.Layer, state: State, run: Run) -> ExportJob
         report=run.slim.report,
         inference_yml=inference_yml(config),
         labels=labels_file(config),
+        targets=run.slim.deploy.targets,
     )
 
 

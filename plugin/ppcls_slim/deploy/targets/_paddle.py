@@ -17,6 +17,7 @@ class PaddleTarget:
     """
 
     quantized: bool
+    engine = "oneDNN"
     baseline = "paddle_fp32"
     weights = paddle_inference.WEIGHTS
     may_write: Sequence[str] = paddle_inference.PROGRAMS

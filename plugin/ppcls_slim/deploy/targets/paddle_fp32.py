@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
-from ...compat.paddleclas.logger import logger
 from ...compat.reparameterization import merge_branches
-from ...report.tables import Comparison
-from ...verify import export_parity
 from .. import paddle_inference
 from ..job import ExportJob
+from ..parity import FloatOptions, verify_float
 from ..target import Verified
 from ._paddle import PaddleTarget
-
-
-class Options(BaseModel):
-    """Options of ``paddle_fp32``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    tolerance: float = Field(
-        export_parity.TOLERANCE,
-        gt=0.0,
-        description="Refuse an export whose output differs by more than this share of the largest output.",
-    )
 
 
 class PaddleFp32(PaddleTarget):
     """Float files of Paddle Inference."""
 
-    Options = Options
+    Options = FloatOptions
     quantized = False
     headings = ("dense", "pruned")
 
@@ -48,15 +32,8 @@ class PaddleFp32(PaddleTarget):
         Raises:
             SlimError: they differ.
         """
-        options = Options.model_validate(job.options)
-        found = self.load(folder, job.device)(job.samples.images)
-        parity = export_parity.compare(expected, found, job.samples.source)
-        logger.info(f"ppcls_slim: exported model against trained model: {parity.line()}")
-        export_parity.check(parity, options.tolerance)
-        rows = []
-        if job.top1_dense is not None and job.metric is not None:
-            rows.append(Comparison("top-1", 100 * job.top1_dense, 100 * job.metric, "%"))
-        return Verified(asdict(parity), rows)
+        options = FloatOptions.model_validate(job.options)
+        return verify_float(job, self.load(folder, job.device), expected, options)
 
 
 TARGET = PaddleFp32()

@@ -2,48 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from ...common.errors import SlimError
 from ...compat.onednn import prepare_for_onednn
 from ...compat.paddle import paddle
+from ...compat.paddle_inference import LEGACY_PROGRAM
 from ...compat.paddleclas.logger import logger
 from ...quant import convert
 from ...quant.record import QuantRecord
-from ...report.tables import Comparison
 from ...verify import int8 as int8_parity
-from ...verify.accuracy import logits_of
 from .. import paddle_inference
 from ..job import ExportJob
 from ..paddle_inference import Predictor
+from ..parity import Int8Options, Run, int8_options, verify_int8
+from ..quantized import quantized_program
 from ..target import Verified
 from ._paddle import PaddleTarget
 
 HOW_TO_RUN = "HOW_TO_RUN_FAST.txt"
+WEIGHTS_SUFFIX = ".pdiparams"
 BATCH = 8
 """Images in a batch where the scales of residual sums are measured on the exported model."""
-
-
-class Options(BaseModel):
-    """Options of ``paddle_int8``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    samples: int = Field(1000, ge=1, description="Compare on so many evaluation samples (Slim.quant.verify_samples).")
-    threshold: float = Field(
-        0.02, ge=0.0, le=1.0, description="Warn above this share of lost top-1 (Slim.quant.verify_threshold)."
-    )
 
 
 class PaddleInt8(PaddleTarget):
     """Int8 files of Paddle Inference."""
 
-    Options = Options
+    Options = Int8Options
     quantized = True
     headings = ("FP32", "int8")
     may_write: Sequence[str] = (*paddle_inference.PROGRAMS, HOW_TO_RUN)
@@ -54,9 +45,12 @@ class PaddleInt8(PaddleTarget):
         Raises:
             SlimError: int8 cannot express what was trained.
         """
-        if job.quant is None or job.int8_model is None:
+        if job.quant is None:
             raise SlimError("paddle_int8 exports quantized models, and this one is float: train it with Slim.quant")
-        rescaled = save(job.int8_model(), job.quant, job.samples.images, job.input_shape, folder)
+        program = quantized_program(job)
+        for suffix in (LEGACY_PROGRAM, WEIGHTS_SUFFIX):
+            shutil.copyfile(program.with_suffix(suffix), (folder / paddle_inference.NAME).with_suffix(suffix))
+        rescaled = _rewrite(folder, job.samples.images)
         if rescaled:
             logger.info(
                 f"ppcls_slim: on a CPU, {len(rescaled)} linear layers compute with one scale for all columns: Paddle "
@@ -70,31 +64,12 @@ class PaddleInt8(PaddleTarget):
         Raises:
             SlimError: Paddle cannot run the model in int8.
         """
-        options = _options(job)
-        compare = int8_parity.features if job.gives_features else int8_parity.top1_predictions
-        outputs, labels = int8_parity.run_all(
-            self._ways_to_run(job, folder), job.samples.images, job.evaluation(), options.samples
-        )
-        found = {"source": job.samples.source, **compare(outputs, labels)}
-        for line in int8_parity.lines(found):
-            logger.info(f"ppcls_slim: {line}")
-        warning = int8_parity.warning(found, options.threshold)
-        if warning is not None:
-            logger.warning(f"ppcls_slim: {warning}")
-        note = f"; {HOW_TO_RUN} beside it says how to run it fast"
-        return Verified({**found, "warned": warning is not None}, _rows(job, found), note)
-
-    def _ways_to_run(self, job: ExportJob, folder: Path) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-        def trained(images: np.ndarray) -> np.ndarray:
-            with paddle.no_grad():
-                scores: np.ndarray = logits_of(job.model(paddle.to_tensor(images))).numpy()
-            return scores
-
-        return {
-            int8_parity.FAKE_QUANT: trained,
+        ways: dict[str, Run] = {
             int8_parity.REFERENCE: Predictor(folder, job.device, onednn=False),
             int8_parity.INT8: with_clear_errors(self.load(folder, job.device), job.device),
         }
+        verified = verify_int8(job, ways, int8_options(job))
+        return replace(verified, note=f"; {HOW_TO_RUN} beside it says how to run it fast")
 
 
 def save(
@@ -115,17 +90,13 @@ def save(
     Raises:
         SlimError: int8 cannot express what was trained.
     """
-    path = folder / paddle_inference.NAME
-    convert.save(model, record, images, input_shape, path)
-    return prepare_for_onednn(path, [images[start : start + BATCH] for start in range(0, len(images), BATCH)])
+    convert.save(model, record, images, input_shape, folder / paddle_inference.NAME)
+    return _rewrite(folder, images)
 
 
-def _options(job: ExportJob) -> Options:
-    settings = job.settings or (job.quant.settings if job.quant is not None else None)
-    known: dict[str, Any] = {}
-    if settings is not None:
-        known = {"samples": settings.verify_samples, "threshold": settings.verify_threshold}
-    return Options.model_validate({**known, **job.options})
+def _rewrite(folder: Path, images: np.ndarray) -> list[str]:
+    batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    return prepare_for_onednn(folder / paddle_inference.NAME, batches)
 
 
 def with_clear_errors(run: Predictor, device: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -142,29 +113,6 @@ def with_clear_errors(run: Predictor, device: str) -> Callable[[np.ndarray], np.
             ) from error
 
     return call
-
-
-def _rows(job: ExportJob, found: dict[str, Any]) -> list[Comparison]:
-    """Accuracy of fake-quant and int8, and how close they are."""
-    before = _percent(job.top1_dense)
-    close = int8_parity.closeness(found, int8_parity.INT8)
-    fake, real = (_percent(int8_parity.accuracy_of(found, way)) for way in (int8_parity.FAKE_QUANT, int8_parity.INT8))
-    compared = f"of {found['samples']}, fake-quant and int8"
-    if found["kind"] == int8_parity.TOP1:
-        what = "top-1"
-        parity = Comparison(f"equal top-1 predictions {compared}", None, 100 * close, "%")
-    else:
-        what, before = "recall@1", None
-        parity = Comparison(f"mean cosine of features {compared}", None, close)
-    return [
-        Comparison(f"{what}, fake-quant", before, fake, "%"),
-        Comparison(f"{what}, real int8", before, real, "%"),
-        parity,
-    ]
-
-
-def _percent(share: Optional[float]) -> Optional[float]:
-    return None if share is None else 100 * share
 
 
 def _how_to(record: QuantRecord) -> str:

@@ -1,0 +1,59 @@
+"""An ONNX file in ONNX Runtime, and what of it runs in int8 there."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from ...common.errors import SlimError
+
+INT8_OPS = ("QLinearConv", "ConvInteger", "QLinearMatMul", "QGemm", "MatMulInteger", "MatMulIntegerToFloat")
+FLOAT_OPS = ("Conv", "FusedConv", "NhwcFusedConv", "MatMul", "FusedMatMul", "Gemm", "FusedGemm", "ConvTranspose")
+
+
+class Session:
+    """An ONNX file, loaded.
+
+    Args:
+        path: of the file.
+        device: ``cpu`` or ``gpu``.
+        threads: CPU threads.
+
+    Attributes:
+        precision: ``int8`` where layers run in int8, else ``fp32``.
+
+    Raises:
+        SlimError: ONNX Runtime cannot read the file, or has no such device.
+    """
+
+    def __init__(self, path: Path, device: str = "cpu", threads: int = 1):
+        provider = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}[device]
+        if provider not in onnxruntime.get_available_providers():
+            raise SlimError(f"--device {device}: this ONNX Runtime has no {provider}; install onnxruntime-gpu")
+        with tempfile.TemporaryDirectory() as scratch:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.log_severity_level = 3
+            options.optimized_model_filepath = f"{scratch}/optimized.onnx"
+            try:
+                self._session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+            except Exception as error:  # whatever its C++ raises
+                reason = str(error).strip().splitlines()[0][:160]
+                raise SlimError(
+                    f"{path} cannot be read by ONNX Runtime {onnxruntime.__version__}: {reason}"
+                ) from error
+            optimized = onnx.load(options.optimized_model_filepath, load_external_data=False)
+        types = [node.op_type for node in optimized.graph.node]
+        self.int8_layers = sum(one in INT8_OPS for one in types)
+        self.layers = self.int8_layers + sum(one in FLOAT_OPS for one in types)
+        self.precision = "int8" if self.int8_layers else "fp32"
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Run on ``[n, C, H, W]``; return the first output."""
+        found: np.ndarray = self._session.run(None, {self._input: np.asarray(images, dtype=np.float32)})[0]
+        return found

@@ -1,0 +1,60 @@
+"""Write a trained model as an ONNX file, float or int8."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import onnx
+
+from ...compat.paddle import paddle
+from ...compat.quantized_program import split_quantization
+from ...compat.reparameterization import merge_branches
+from .. import paddle_inference
+from ..job import ExportJob
+from ..quantized import quantized_program
+from .float_graph import float_graph
+from .fold_bn import fold_batch_norms
+from .graph import Graph
+from .measure import largest_magnitudes
+from .qdq import Placement, quantize_graph
+
+PRODUCER = "ppcls_slim"
+
+
+def write_onnx(job: ExportJob, path: Path, placement: Placement) -> None:
+    """Write the model of a job; a quantized one with Q/DQ nodes.
+
+    Args:
+        job: the model, and inputs to calibrate feature maps with that training did not observe.
+        path: of the file.
+        placement: of Q/DQ nodes, see :mod:`.qdq`.
+
+    Raises:
+        SlimError: an operator cannot be converted, or int8 cannot express what was trained.
+    """
+    scratch = path.with_name(f"{path.stem}.parts")
+    scratch.mkdir()
+    try:
+        if job.quant is None:
+            graph = Graph(_float_model(job, scratch))
+            fold_batch_norms(graph, {})
+        else:
+            layers = split_quantization(quantized_program(job), scratch / "float")
+            graph = Graph(float_graph(scratch / "float.pdmodel", scratch / "float.pdiparams"))
+            layers = fold_batch_norms(graph, layers)
+            measure = largest_magnitudes(graph.model, job.samples.images)
+            quantize_graph(graph, layers, placement, measure)
+    finally:
+        shutil.rmtree(scratch)
+    graph.model.producer_name = PRODUCER
+    onnx.checker.check_model(graph.model)
+    onnx.save(graph.model, str(path))
+
+
+def _float_model(job: ExportJob, scratch: Path) -> onnx.ModelProto:
+    merge_branches(job.model)
+    spec = paddle.static.InputSpec(shape=[None, *job.input_shape], dtype="float32", name="x")
+    prefix = scratch / paddle_inference.NAME
+    paddle.jit.save(paddle.jit.to_static(job.model, input_spec=[spec], full_graph=True), str(prefix))
+    return float_graph(*paddle_inference.files_of(scratch))

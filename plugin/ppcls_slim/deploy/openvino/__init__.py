@@ -1,0 +1,1 @@
+"""OpenVINO IR: written from the ONNX graph, and run on CPUs."""

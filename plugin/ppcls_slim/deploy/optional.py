@@ -1,0 +1,24 @@
+"""Packages that only some targets need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..common.errors import SlimError
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Import packages in this block; a missing one names the extra of ``setup.cfg`` that brings it.
+
+    Raises:
+        SlimError: one is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise SlimError(
+            f"Slim.deploy.targets: {extra} needs packages that are not installed ({error}): "
+            f"pip install 'ppcls_slim[{extra}]'"
+        ) from error
