@@ -14,7 +14,7 @@ Sources: ONNX Runtime, ``docs/performance/model-optimizations/quantization.md`` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Optional
 
 import numpy as np
 import onnx
@@ -51,7 +51,10 @@ def quantize_graph(graph: Graph, layers: Mapping[str, LayerScales], placement: P
     largest = measure(list(extra))
     writer = _Writer(graph, placement)
     for node in quantized:
-        writer.weight(node, layers[node.input[1]])
+        scales = layers[node.input[1]]
+        if placement == "onnxruntime":
+            writer.bias(node, scales)
+        writer.weight(node, scales)
     readers = graph.consumers()
     for name, own in steps.items():
         shared = placement == "onnxruntime"
@@ -133,6 +136,44 @@ class _Writer:
         self.nodes.append(helper.make_node("DequantizeLinear", inputs, [output], name=output, **axis))
         rename_input(node, name, output)
 
+    def bias(self, node: onnx.NodeProto, scales: LayerScales) -> None:
+        """Give a layer its bias as int32, with the product of the steps of input and weight as its step.
+
+        ONNX Runtime runs a convolution, and the Gemm that it makes of a linear layer and its bias, in int8 with such
+        a bias only.
+        """
+        reader, name = self._bias_of(node)
+        if name is None:
+            return
+        unsigned = self._is_unsigned(node.input[0])
+        steps = scales.weight_steps * scales.input_step * (LARGEST / 255 if unsigned else 1)
+        steps = np.maximum(steps, np.finfo(np.float32).tiny).astype(np.float32)
+        if len(steps) == 1:
+            steps = steps.reshape(())
+        integers = np.clip(np.rint(self.graph.value(name) / steps.astype(np.float64)), -(2**31), 2**31 - 1)
+        stored = self.graph.add_value(f"{name}.int32", integers.astype(np.int32))
+        scale = self.graph.add_value(f"{name}.scale", steps)
+        output = f"{name}.dequantized"
+        axis = {"axis": 0} if steps.ndim else {}
+        self.nodes.append(helper.make_node("DequantizeLinear", [stored, scale], [output], name=output, **axis))
+        rename_input(reader, name, output)
+
+    def _bias_of(self, node: onnx.NodeProto) -> tuple[onnx.NodeProto, Optional[str]]:
+        """The node that adds a bias, and its name; None where a layer has none that it alone reads."""
+        consumers = self.graph.consumers()
+        reader, places = node, list(node.input[2:3])
+        if node.op_type == "MatMul":
+            after, weight = consumers[node.output[0]], self.graph.value(node.input[1])
+            if len(after) != 1 or after[0].op_type != "Add" or weight.ndim != 2:
+                return node, None
+            reader = after[0]
+            places = [
+                one
+                for one in reader.input
+                if self.graph.has_value(one) and self.graph.value(one).shape == weight.shape[1:]
+            ]
+        return reader, next((one for one in places if len(consumers[one]) == 1), None)
+
     def activation(self, name: str, step: float, readers: Sequence[onnx.NodeProto]) -> None:
         """A pair of Q and DQ on a feature map, for some of the nodes that read it."""
         if not readers:
@@ -158,9 +199,8 @@ class _Writer:
         while node is not None and node.op_type in (*SHAPES, "MaxPool", "AveragePool", "GlobalAveragePool"):
             node = self.producers.get(node.input[0])
         if node is not None and node.op_type == "Clip":
-            return (
-                len(node.input) > 1 and self.graph.has_value(node.input[1]) and self.graph.value(node.input[1]) >= 0
-            )
+            low = node.input[1] if len(node.input) > 1 else ""
+            return self.graph.has_value(low) and bool(self.graph.value(low).min() >= 0)
         return node is not None and node.op_type in ("Relu", "Sigmoid", "HardSigmoid", "Softmax")
 
 

@@ -11,6 +11,8 @@ import onnxruntime
 
 from ...common.errors import SlimError
 
+NOT_ASKED_FOR = ["WeightBiasQuantization"]
+"""Quantizes layers between int8 ones, too; ``Slim.quant.skip`` left them float on purpose."""
 INT8_OPS = ("QLinearConv", "ConvInteger", "QLinearMatMul", "QGemm", "MatMulInteger", "MatMulIntegerToFloat")
 FLOAT_OPS = ("Conv", "FusedConv", "NhwcFusedConv", "MatMul", "FusedMatMul", "Gemm", "FusedGemm", "ConvTranspose")
 
@@ -40,7 +42,9 @@ class Session:
             options.log_severity_level = 3
             options.optimized_model_filepath = f"{scratch}/optimized.onnx"
             try:
-                self._session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+                self._session = onnxruntime.InferenceSession(
+                    str(path), options, providers=[provider], disabled_optimizers=NOT_ASKED_FOR
+                )
             except Exception as error:  # whatever its C++ raises
                 reason = str(error).strip().splitlines()[0][:160]
                 raise SlimError(

@@ -1,0 +1,218 @@
+"""The targets ``onnx`` and ``openvino``: float and int8 files compute in their engine what was trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ppcls_slim.common.errors import SlimError
+from ppcls_slim.compat.paddle import paddle
+from ppcls_slim.config.quant import QuantConfig
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'ppcls_slim[onnx]'")
+pytest.importorskip("paddle2onnx", reason="paddle2onnx is not installed: pip install 'ppcls_slim[onnx]'")
+pytest.importorskip("openvino", reason="openvino is not installed: pip install 'ppcls_slim[openvino]'")
+
+IMAGES = np.random.default_rng(0).standard_normal((16, 3, 16, 16)).astype("float32")
+
+
+class Residual(paddle.nn.Layer):
+    """conv -> bn -> relu, a residual block with a depthwise convolution, pool, linear layer."""
+
+    def __init__(self):
+        super().__init__()
+        nn = paddle.nn
+        self.stem, self.norm = nn.Conv2D(3, 8, 3, padding=1, bias_attr=False), nn.BatchNorm2D(8)
+        self.depthwise, self.norm2 = nn.Conv2D(8, 8, 3, padding=1, groups=8), nn.BatchNorm2D(8)
+        self.point = nn.Conv2D(8, 8, 1)
+        self.last = nn.Conv2D(8, 12, 3, stride=2, padding=1)
+        self.pool, self.fc = nn.AdaptiveAvgPool2D(1), nn.Linear(12, 5)
+
+    def forward(self, x):
+        relu = paddle.nn.functional.relu
+        x = relu(self.norm(self.stem(x)))
+        x = relu(x + self.point(relu(self.norm2(self.depthwise(x)))))
+        return self.fc(self.pool(relu(self.last(x))).flatten(1))
+
+
+def built():
+    """A model whose batch normalization has statistics and signs of its own."""
+    paddle.seed(0)
+    model = Residual()
+    for norm in (model.norm, model.norm2):
+        norm.weight.set_value(paddle.randn([8]))
+        norm.bias.set_value(paddle.randn([8]) * 0.3)
+        norm._mean.set_value(paddle.randn([8]) * 0.2)
+        norm._variance.set_value(paddle.rand([8]) + 0.5)
+    model.eval()
+    return model
+
+
+@pytest.fixture
+def job(tmp_path, ppcls_root):
+    from ppcls_slim.compat.paddleclas.logger import logger
+    from ppcls_slim.deploy.job import ExportJob
+    from ppcls_slim.verify.samples import Samples
+
+    logger.init_logger()  # as PaddleClas's engine does
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return ExportJob(
+        folder=tmp_path / "inference",
+        model=built(),
+        int8_model=None,
+        dense_model=built,
+        input_shape=(3, 16, 16),
+        device="cpu",
+        samples=Samples(IMAGES, "here"),
+        evaluation=lambda: None,
+        gives_features=False,
+        plan=None,
+        quant=None,
+        top1_dense=None,
+        metric=None,
+        sidecar=lambda verified: {"quant": {}, "verified": dict(verified)},
+        settings=None,
+        report=None,
+        inference_yml="Global: {}",
+        labels=None,
+        scratch=scratch,
+    )
+
+
+@pytest.fixture
+def quantized(job):
+    from ppcls_slim.quant import convert, prepare
+
+    def quantize(**options):
+        trained, fresh = built(), built()
+        settings = QuantConfig(calibration_batches=1, **options)
+        record = prepare.quantize(trained, settings, [(paddle.to_tensor(IMAGES),)], lambda batch: trained(batch[0]))
+        prepare.rebuild(fresh, record, for_export=True)
+        trained.eval()
+        fresh.eval()
+        convert.convert_weights(trained, fresh, record)
+        return replace(job, model=trained, quant=record, int8_model=lambda: fresh)
+
+    return quantize
+
+
+def outputs(job):
+    with paddle.no_grad():
+        return job.model(paddle.to_tensor(IMAGES)).numpy()
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_a_float_model_computes_what_was_trained(job, name):
+    from ppcls_slim.deploy.export import export
+    from ppcls_slim.deploy.target import target_of
+
+    expected = outputs(job)
+    export(replace(job, targets=[name]))
+    folder = job.folder / name
+    run = target_of(folder).load(folder)
+    assert run.precision == "fp32"
+    np.testing.assert_allclose(run(IMAGES), expected, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(run(IMAGES[:1]), expected[:1], atol=1e-4 * np.abs(expected).max())  # any batch
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+@pytest.mark.parametrize("options", [{}, {"weight_quantize_type": "abs_max"}, {"name": "qat"}])
+def test_an_int8_model_computes_what_fake_quant_does_with_all_layers_in_int8(quantized, name, options):
+    from ppcls_slim.deploy.target import find_target
+
+    job = quantized(**options)
+    expected = outputs(job)
+    job.folder.mkdir()
+    target = find_target(name)
+    target.write(job, job.folder)
+    run = target.load(job.folder)
+    assert (run.precision, run.int8_layers, run.layers) == ("int8", 5, 5)
+    assert np.abs(run(IMAGES) - expected).mean() < 0.02 * np.abs(expected).max()
+
+
+def test_layers_in_skip_stay_float(quantized):
+    from ppcls_slim.deploy.target import find_target
+
+    job = quantized(skip=["fc", "depthwise"])
+    job.folder.mkdir()
+    target = find_target("onnx")
+    target.write(job, job.folder)
+    run = target.load(job.folder)
+    assert (run.int8_layers, run.layers) == (3, 5)
+
+
+def test_the_placement_for_tensorrt(quantized):
+    """int8 with zero point 0, Q/DQ on inputs only, biases float, the shortcut quantized right before the addition."""
+    from ppcls_slim.deploy.onnx.graph import Graph
+    from ppcls_slim.deploy.target import find_target
+
+    job = quantized()
+    job.folder.mkdir()
+    find_target("onnx").write(job, job.folder)
+    graph = Graph(onnx.load(str(job.folder / "inference_tensorrt.onnx")))
+    producers, consumers = graph.producers(), graph.consumers()
+    quantizers = [node for node in graph.nodes if node.op_type == "QuantizeLinear"]
+    assert len(quantizers) == 6  # five layers and a shortcut
+    for node in graph.nodes:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            zero = graph.value(node.input[2])
+            assert zero.dtype == np.int8
+            assert not zero.any()
+        if node.op_type in ("Conv", "MatMul"):
+            assert all(producers[name].op_type == "DequantizeLinear" for name in node.input[:2])
+            assert all(graph.value(name).dtype == np.float32 for name in node.input[2:])
+            assert all(reader.op_type != "QuantizeLinear" for reader in consumers[node.output[0]])
+    residual = next(n for n in graph.nodes if n.op_type == "Add" and not any(graph.has_value(i) for i in n.input))
+    kinds = sorted(producers[name].op_type for name in residual.input)
+    assert kinds == ["Conv", "DequantizeLinear"]
+
+
+def test_weights_are_int8_per_channel_and_batch_norms_folded(quantized):
+    from ppcls_slim.deploy.onnx.graph import Graph
+    from ppcls_slim.deploy.target import find_target
+
+    job = quantized()
+    job.folder.mkdir()
+    find_target("onnx").write(job, job.folder)
+    graph = Graph(onnx.load(str(job.folder / "inference.onnx")))
+    assert not [node for node in graph.nodes if node.op_type == "BatchNormalization"]
+    stored = [one for one in graph.model.graph.initializer if one.name.endswith(".int8")]
+    assert len(stored) == 5
+    for one in stored:
+        integers = onnx.numpy_helper.to_array(one)
+        assert np.abs(integers).max() == 127
+        assert integers.dtype == np.int8
+
+
+def test_an_operator_that_cannot_be_converted_leaves_the_other_targets(job, monkeypatch):
+    from ppcls_slim.deploy.export import export
+    from ppcls_slim.deploy.onnx import write
+
+    def refuse(*_):
+        raise SlimError("paddle2onnx cannot convert this model (no operator)")
+
+    monkeypatch.setattr(write, "float_graph", refuse)
+    with pytest.raises(SlimError, match=r"^onnx: paddle2onnx cannot convert"):
+        export(replace(job, targets=["onnx", "paddle"]))
+    assert (job.folder / "inference.pdiparams").is_file()
+    assert not (job.folder / "onnx").exists()
+
+
+def test_a_missing_package_names_the_extra(job, monkeypatch):
+    import sys
+
+    from ppcls_slim.deploy.export import export
+
+    monkeypatch.setitem(sys.modules, "ppcls_slim.deploy.openvino.write", None)
+    with pytest.raises(SlimError, match=r"pip install 'ppcls_slim\[openvino\]'"):
+        export(replace(job, targets=["openvino"]))
+
+
+def test_a_misspelt_target_is_one_line():
+    from ppcls_slim.config.section import read_section
+
+    with pytest.raises(SlimError, match=r"Slim\.deploy\.targets.*'opnvino'.*did you mean 'openvino'"):
+        read_section({"Slim": {"deploy": {"targets": ["opnvino"]}}})
