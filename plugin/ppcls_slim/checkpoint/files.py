@@ -14,11 +14,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
+from .manifest import sealed
+
 SIDECAR = ".slim.json"
 WEIGHTS = ".pdparams"
 OPTIMIZER = ".pdopt"
 STATES = ".pdstates"
 AVERAGED = ".pdema"
+SAFETENSORS = ".safetensors"
+SUFFIXES = (WEIGHTS, SAFETENSORS, OPTIMIZER, STATES, AVERAGED)
+"""Of all files that a sidecar file may lie beside."""
 _WRITING, _COMPLETE = ".writing-", ".complete-"
 
 
@@ -28,8 +33,10 @@ def with_suffix(path_prefix: Path, suffix: str) -> Path:
 
 
 def path_prefix_of(path: str) -> Path:
-    """Path without ``.pdparams``, which PaddleClas accepts with and without."""
-    return Path(path[: -len(WEIGHTS)] if path.endswith(WEIGHTS) else path)
+    """Path without ``.pdparams``, which PaddleClas accepts with and without; without ``.safetensors`` likewise."""
+    for suffix in (WEIGHTS, SAFETENSORS):
+        path = path[: -len(suffix)] if path.endswith(suffix) else path
+    return Path(path)
 
 
 def save(folder: Path, prefix: str, write: Callable[[Path], None], sidecar: Optional[Mapping[str, Any]]) -> None:
@@ -50,9 +57,11 @@ def save(folder: Path, prefix: str, write: Callable[[Path], None], sidecar: Opti
     write(writing)
     if sidecar is not None:
         for weights in writing.rglob(f"*{WEIGHTS}"):
-            content = {"weights": {"file": weights.name, "sha256": sha256(weights)}, **sidecar}
-            text = json.dumps(content, indent=1)
-            with_suffix(path_prefix_of(str(weights)), SIDECAR).write_text(text, encoding="utf-8")
+            path_prefix = path_prefix_of(str(weights))
+            files = {suffix: with_suffix(path_prefix, suffix) for suffix in SUFFIXES}
+            digests = {suffix: sha256(file) for suffix, file in files.items() if file.is_file()}
+            text = json.dumps(sealed(sidecar, digests), indent=1)
+            with_suffix(path_prefix, SIDECAR).write_text(text, encoding="utf-8")
     writing.rename(folder / f"{_COMPLETE}{prefix}")
     finish_interrupted(folder)
 

@@ -26,8 +26,9 @@ class Dense(State):
         """It is dense already."""
 
     def restore(self, model: paddle.nn.Layer, checkpoint: Checkpoint, run: Run) -> None:
-        """Load what fits, as PaddleClas does."""
-        loading.load_what_fits(model, checkpoint)
+        """Load what fits."""
+        untrained_head = run.mode == "train" or run.gives_features
+        loading.load_what_fits(model, checkpoint, run.config, untrained_head)
 
     def begin(self, model: paddle.nn.Layer, run: Run) -> State:
         """Prune and quantize as the ``Slim`` section asks for."""
