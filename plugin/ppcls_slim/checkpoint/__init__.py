@@ -18,6 +18,7 @@ from .files import (
     save,
     sha256,
     with_suffix,
+    write_sidecar,
 )
 from .fitting import Fit, fit, load_exactly, load_fitting
 from .metadata import AlphaHistory, Metadata, sidecar, versions
@@ -48,4 +49,5 @@ __all__ = [
     "sidecar",
     "versions",
     "with_suffix",
+    "write_sidecar",
 ]

@@ -57,13 +57,17 @@ def save(folder: Path, prefix: str, write: Callable[[Path], None], sidecar: Opti
     write(writing)
     if sidecar is not None:
         for weights in writing.rglob(f"*{WEIGHTS}"):
-            path_prefix = path_prefix_of(str(weights))
-            files = {suffix: with_suffix(path_prefix, suffix) for suffix in SUFFIXES}
-            digests = {suffix: sha256(file) for suffix, file in files.items() if file.is_file()}
-            text = json.dumps(sealed(sidecar, digests), indent=1)
-            with_suffix(path_prefix, SIDECAR).write_text(text, encoding="utf-8")
+            write_sidecar(path_prefix_of(str(weights)), sidecar)
     writing.rename(folder / f"{_COMPLETE}{prefix}")
     finish_interrupted(folder)
+
+
+def write_sidecar(path_prefix: Path, content: Mapping[str, Any]) -> None:
+    """Write the sidecar file beside the other files of a checkpoint, with their manifest."""
+    files = {suffix: with_suffix(path_prefix, suffix) for suffix in SUFFIXES}
+    digests = {suffix: sha256(file) for suffix, file in files.items() if file.is_file()}
+    text = json.dumps(sealed(content, digests), indent=1)
+    with_suffix(path_prefix, SIDECAR).write_text(text, encoding="utf-8")
 
 
 def finish_interrupted(folder: Path) -> None:

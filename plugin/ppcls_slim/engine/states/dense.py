@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
+from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint, Metadata
 from ...compat.paddle import paddle
 from ...compat.paddleclas.logger import logger
@@ -43,6 +44,6 @@ class Dense(State):
             logger.info("ppcls_slim: no Slim section and no plan in the checkpoint: the model stays dense")
         return state
 
-    def sidecar(self, metadata: Metadata) -> Optional[dict[str, Any]]:
-        """None: PaddleClas's own files are all that there is."""
-        return None
+    def sidecar(self, metadata: Metadata) -> dict[str, Any]:
+        """The metadata."""
+        return checkpoints.sidecar(None, None, metadata)

@@ -66,7 +66,7 @@ class Masked(State):
         except SlimError as error:
             raise SlimError(f"{self.weights}: {error}") from None
 
-    def sidecar(self, metadata: Metadata) -> Optional[dict[str, Any]]:
+    def sidecar(self, metadata: Metadata) -> dict[str, Any]:
         """What is zero, and the metadata."""
         return checkpoints.sidecar(None, None, metadata, self.masks)
 
@@ -112,7 +112,7 @@ class MaskedTraining(State):
         """It has begun."""
         return self
 
-    def sidecar(self, metadata: Metadata) -> Optional[dict[str, Any]]:
+    def sidecar(self, metadata: Metadata) -> dict[str, Any]:
         """What is zero now, and the metadata."""
         return checkpoints.sidecar(None, None, metadata, self.schedule.record())
 

@@ -79,7 +79,7 @@ class Quantized(State):
         """Nothing can follow quantization."""
         return self
 
-    def sidecar(self, metadata: Metadata) -> Optional[dict[str, Any]]:
+    def sidecar(self, metadata: Metadata) -> dict[str, Any]:
         """The record, the plan, and the metadata."""
         return checkpoints.sidecar(self.plan, self.record, metadata)
 
