@@ -45,7 +45,9 @@ def test_a_bit_that_flipped_is_found_in_every_file(tmp_path, suffix):
     content = bytearray(file.read_bytes())
     content[-20] ^= 1
     file.write_bytes(content)
-    with pytest.raises(SlimError, match=rf"latest\{suffix} is not the file that was saved .* \(its SHA-256 differs\)"):
+    with pytest.raises(
+        SlimError, match=rf"latest\{suffix} is not the file that was saved .* \(its SHA-256 differs\)"
+    ):
         load_all(prefix)
 
 

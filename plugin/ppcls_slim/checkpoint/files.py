@@ -1,7 +1,8 @@
 """Checkpoints on disk: saved atomically, and found again after an interruption.
 
 The files of a checkpoint are written into a folder of their own, one rename of that folder says that they are
-complete, and moving them into place is finished by whoever comes next if it was interrupted.
+complete, and moving them into place is finished by whoever comes next if it was interrupted. Processes that save into
+one folder do it one after the other.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
+from ..common.locks import save_lock
 from .manifest import sealed
 
 SIDECAR = ".slim.json"
@@ -49,17 +50,17 @@ def save(folder: Path, prefix: str, write: Callable[[Path], None], sidecar: Opti
             those that they will have below ``folder``.
         sidecar: metadata to lie beside every weights file, or None.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    finish_interrupted(folder)
-    writing = folder / f"{_WRITING}{prefix}"
-    shutil.rmtree(writing, ignore_errors=True)
-    writing.mkdir()
-    write(writing)
-    if sidecar is not None:
-        for weights in writing.rglob(f"*{WEIGHTS}"):
-            write_sidecar(path_prefix_of(str(weights)), sidecar)
-    writing.rename(folder / f"{_COMPLETE}{prefix}")
-    finish_interrupted(folder)
+    with save_lock(folder):
+        finish_interrupted(folder)
+        writing = folder / f"{_WRITING}{prefix}"
+        shutil.rmtree(writing, ignore_errors=True)
+        writing.mkdir()
+        write(writing)
+        if sidecar is not None:
+            for weights in writing.rglob(f"*{WEIGHTS}"):
+                write_sidecar(path_prefix_of(str(weights)), sidecar)
+        writing.rename(folder / f"{_COMPLETE}{prefix}")
+        finish_interrupted(folder)
 
 
 def write_sidecar(path_prefix: Path, content: Mapping[str, Any]) -> None:
@@ -72,15 +73,15 @@ def write_sidecar(path_prefix: Path, content: Mapping[str, Any]) -> None:
 
 def finish_interrupted(folder: Path) -> None:
     """Move the files of every complete checkpoint into place."""
-    if not folder.is_dir():
+    if not any(folder.glob(f"{_COMPLETE}*")):
         return
-    for complete in sorted(folder.glob(f"{_COMPLETE}*")):
-        for source in sorted(path for path in complete.rglob("*") if path.is_file()):
-            target = folder / source.relative_to(complete)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):  # another process finishes it at the same time
+    with save_lock(folder):
+        for complete in sorted(folder.glob(f"{_COMPLETE}*")):
+            for source in sorted(path for path in complete.rglob("*") if path.is_file()):
+                target = folder / source.relative_to(complete)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 source.replace(target)
-        shutil.rmtree(complete, ignore_errors=True)
+            shutil.rmtree(complete, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -12,6 +13,7 @@ import safetensors.numpy
 from pydantic import ValidationError
 
 from ..common.errors import SlimError
+from ..common.locks import while_nobody_saves
 from ..common.validation import first_mistake
 from ..compat.paddle import paddle
 from ..compat.paddle.saved_files import load_saved
@@ -75,9 +77,15 @@ def open_checkpoint(path: str, key: str) -> Checkpoint:
             sidecar was written for.
     """
     path_prefix = path_prefix_of(path)
-    for folder in (path_prefix.parent, path_prefix.parent.parent):
-        finish_interrupted(folder)
-    suffix = SAFETENSORS if path.endswith(SAFETENSORS) else WEIGHTS
+    with ExitStack() as locks:
+        for folder in (path_prefix.parent, path_prefix.parent.parent):  # releases put a folder of Arch between
+            with suppress(OSError):  # a folder that cannot be written is read as it is
+                finish_interrupted(folder)
+            locks.enter_context(while_nobody_saves(folder))
+        return _opened(path_prefix, SAFETENSORS if path.endswith(SAFETENSORS) else WEIGHTS, key)
+
+
+def _opened(path_prefix: Path, suffix: str, key: str) -> Checkpoint:
     weights, sidecar = with_suffix(path_prefix, suffix), with_suffix(path_prefix, SIDECAR)
     if not weights.is_file():
         raise SlimError(f"{key}: there is no file {weights}{_others(weights, suffix)}")
