@@ -7,11 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..common.errors import SlimError
 from ..common.validation import first_mistake
 from ..config.quant import QuantConfig
+
+
+class QuantPart(BaseModel):
+    """The JSON of a :class:`QuantRecord`; ``floats`` are its ``skipped_layers``."""
+
+    settings: QuantConfig
+    layers: dict[str, str]
+    floats: dict[str, str]
+    fused: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -44,13 +53,11 @@ class QuantRecord:
             SlimError: it was edited, or written by a release with other options.
         """
         try:
-            settings = QuantConfig.model_validate(data["settings"])
-            return cls(settings, dict(data["layers"]), dict(data["floats"]), dict(data["fused"]))
+            part = QuantPart.model_validate(data)
+            return cls(part.settings, part.layers, part.floats, part.fused)
         except ValidationError as error:
-            reason = first_mistake(error, QuantConfig, "settings")
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"{type(error).__name__}: {error}"
-        raise SlimError(f"the quant part of the sidecar file cannot be read ({reason}): restore it")
+            reason = first_mistake(error, QuantPart)
+        raise SlimError(f"the quant part of the sidecar file cannot be read ({reason[:200]}): restore it")
 
     def summary(self) -> str:
         """Return one line for the log."""
