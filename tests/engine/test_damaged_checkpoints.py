@@ -23,6 +23,7 @@ from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.compat.paddleclas.logger import logger
 from ppcls_slim.engine import loading
 from ppcls_slim.engine.states import Dense, Masked, Quantized, state_of
+from ppcls_slim.engine.training_states import read_states
 from ppcls_slim.zoo.cifar_resnet import BACKBONES
 
 pytestmark = pytest.mark.paddle26
@@ -245,6 +246,33 @@ def test_what_is_wrong_in_a_sidecar_is_named(tmp_path, kind, path, value, words)
         load(prefix)
     assert words in str(refused.value)
     assert "latest." in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        ([1, 2], "valid dictionary"),
+        ({"metric": 0.5}, "epoch"),
+        ({"epoch": -3, "metric": 0.5}, "epoch"),
+        ({"epoch": 1, "metric": [0.5]}, "metric"),
+        ({"epoch": 1, "metric": 0.5, "ppcls_slim": {"best": {"metric": 0.5}}}, "best"),
+        ({"epoch": 1, "metric": 0.5, "ppcls_slim": {"saved": {"latest": 3}}}, "saved"),
+        ({"epoch": 1, "metric": 0.5, "ppcls_slim": 5}, "ppcls_slim"),
+        ({"epoch": 1, "metric": 0.5, "ppcls_slim": {"sidecar": True}}, "latest.slim.json is missing"),
+    ],
+)
+def test_states_that_name_no_place_to_go_on(tmp_path, states, words):
+    prefix = checkpoint(tmp_path, "prune", with_manifest=False)
+    paddle.save(states, f"{prefix}.pdstates")
+    with pytest.raises(SlimError, match=words):
+        read_states(checkpoints.open_checkpoint(str(prefix), "test"))
+
+
+def test_states_of_paddleclas_may_hold_numbers_of_other_kinds(tmp_path):
+    prefix = checkpoint(tmp_path, "prune", with_manifest=False)
+    for metric in (np.float32(0.5), paddle.to_tensor(0.5), 1):
+        paddle.save({"epoch": 2, "metric": metric}, f"{prefix}.pdstates")
+        assert read_states(checkpoints.open_checkpoint(str(prefix), "test"))["epoch"] == 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", "null", "{}", "\ufeff{", "[" * 100_000, '{"weights": []}', "\x00"])

@@ -23,6 +23,7 @@ from .files import (
 from .fitting import Fit, fit, load_exactly, load_fitting
 from .metadata import AlphaHistory, Metadata, sidecar, versions
 from .reading import Checkpoint, Weights, load_file, open_checkpoint, read_weights
+from .safetensors_files import write as write_safetensors
 
 __all__ = [
     "AVERAGED",
@@ -49,5 +50,6 @@ __all__ = [
     "sidecar",
     "versions",
     "with_suffix",
+    "write_safetensors",
     "write_sidecar",
 ]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+from ..common.errors import SlimError
 from ..common.locks import save_lock
 from .manifest import sealed
 
@@ -72,16 +73,27 @@ def write_sidecar(path_prefix: Path, content: Mapping[str, Any]) -> None:
 
 
 def finish_interrupted(folder: Path) -> None:
-    """Move the files of every complete checkpoint into place."""
+    """Move the files of every complete checkpoint into place.
+
+    Raises:
+        SlimError: there is a folder in the place of a file, or the reverse.
+    """
     if not any(folder.glob(f"{_COMPLETE}*")):
         return
     with save_lock(folder):
         for complete in sorted(folder.glob(f"{_COMPLETE}*")):
             for source in sorted(path for path in complete.rglob("*") if path.is_file()):
-                target = folder / source.relative_to(complete)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                source.replace(target)
+                _move(source, folder / source.relative_to(complete))
             shutil.rmtree(complete, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    if target.is_dir():
+        raise SlimError(f"{target} is a folder, and a file of a checkpoint belongs there: move it away")
+    if target.parent.exists() and not target.parent.is_dir():
+        raise SlimError(f"{target.parent} is a file, and checkpoints belong into a folder there: move it away")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
 
 
 def sha256(path: Path) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-import safetensors.numpy
 from pydantic import ValidationError
 
 from ..common.errors import SlimError
@@ -20,6 +19,7 @@ from ..compat.paddle.saved_files import load_saved
 from ..prune.plan import Plan
 from ..prune.schedules.mask_state import MaskState
 from ..quant.record import QuantRecord
+from . import safetensors_files
 from .files import SAFETENSORS, SIDECAR, WEIGHTS, finish_interrupted, path_prefix_of, with_suffix
 from .manifest import Manifest, unsealed
 from .metadata import Metadata
@@ -154,10 +154,7 @@ def _read(path: Path, manifest: Manifest, suffix: str) -> bytes:
 def _load(path: Path, content: bytes) -> Any:
     if path.suffix != SAFETENSORS:
         return load_saved(path, content)
-    try:
-        return {name: paddle.to_tensor(value) for name, value in safetensors.numpy.load(content).items()}
-    except Exception as error:  # it has errors of its own, and NumPy's
-        raise SlimError(f"{path} cannot be loaded ({error}): it is cut off or is not a safetensors file") from None
+    return safetensors_files.read(path, content)
 
 
 def _others(weights: Path, suffix: str) -> str:

@@ -16,6 +16,7 @@ from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.types import ClasConfig, Optimizer
 from ..quant import prepare
 from .progress import STATE, Progress
+from .training_states import read_states
 
 MAX_MISSING = 0.1
 """Share of a model's tensors that dense weights may lack."""
@@ -144,7 +145,7 @@ def resume(
         SlimError: a file of the checkpoint is missing, damaged or of another model.
     """
     path_prefix = checkpoint.path_prefix
-    weights, states = checkpoints.read_weights(checkpoint), _states(checkpoint)
+    weights, states = checkpoints.read_weights(checkpoint), read_states(checkpoint)
     saved = checkpoint.load(checkpoints.OPTIMIZER)
     if ema is not None:
         # PaddleClas keeps the averaged weights in .pdparams and the trained ones in .pdema.
@@ -157,15 +158,6 @@ def resume(
     progress.resume(states.get(STATE, {}), path_prefix)
     logger.info(f"ppcls_slim: resuming after epoch {states['epoch']} of {path_prefix}")
     return {"metric": progress.best.metric if progress.best else states["metric"], "epoch": states["epoch"]}
-
-
-def _states(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What ``.pdstates`` holds, with the epoch that a training goes on after."""
-    states = checkpoint.load(checkpoints.STATES)
-    if not isinstance(states, dict) or not isinstance(states.get("epoch"), int):
-        file = checkpoints.with_suffix(checkpoint.path_prefix, checkpoints.STATES)
-        raise SlimError(f"{file} names no epoch to go on after: give the weights as Global.pretrained_model instead")
-    return states
 
 
 def _load_optimizers(optimizers: Sequence[Optimizer], saved: Sequence[Any], checkpoint: Checkpoint) -> None:

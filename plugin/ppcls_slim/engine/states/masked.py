@@ -135,6 +135,7 @@ class MaskedTraining(State):
 
         def write(writing: Path) -> None:
             paddle.save(model.state_dict(), str(writing / f"{PRUNED_MODEL}{checkpoints.WEIGHTS}"))
+            checkpoints.write_safetensors(model.state_dict(), writing / f"{PRUNED_MODEL}{checkpoints.SAFETENSORS}")
 
         checkpoints.save(folder, PRUNED_MODEL, write, pruned.sidecar(checkpoint.metadata))
         progress.saved[PRUNED_MODEL] = folder / PRUNED_MODEL
