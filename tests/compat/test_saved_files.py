@@ -18,6 +18,7 @@ from ppcls_slim.compat.unpickling import RefusedError, unpickle
 
 pytestmark = pytest.mark.paddle26
 WRITTEN = Path(__file__).parents[1] / "formats/96686d1"
+SAVES = Path(__file__).parents[1] / "formats/paddle_saves"
 
 
 def plain(value):
@@ -122,6 +123,14 @@ def test_arrays_in_fortran_order_and_of_other_endianness():
 @pytest.mark.parametrize("suffix", [".pdparams", ".pdopt", ".pdstates"])
 def test_files_of_paddleclas(name, suffix):
     same_as_paddle(WRITTEN / name / f"latest{suffix}")
+
+
+@pytest.mark.parametrize("file", sorted(SAVES.rglob("*.pd*")), ids=lambda file: f"{file.parent.name}-{file.name}")
+def test_files_of_both_versions_of_paddle(file):
+    """Written by ``tests/formats/write_paddle_saves.py`` with Paddle 2.6.2 (NumPy 1.26) and 3.3.1 (NumPy 2.4)."""
+    found = same_as_paddle(file)
+    if "types" in file.name:
+        assert [str(value.dtype).rpartition(".")[2] for value in found.values()] == list(found)
 
 
 class Runs:
