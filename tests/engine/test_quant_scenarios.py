@@ -129,6 +129,9 @@ def test_classes_of_the_users_run_where_their_hooks_are(cli, quant, tmp_path, mo
     limits = [value.item() for name, value in weights.items() if name.endswith("_act_preprocess.limit")]
     assert len(limits) > 20  # one in each layer, and trained
     assert any(value != 4.0 for value in limits)
+    # A checkpoint alone does not make anything be imported.
+    refused = cli("eval", "-c", path, *checkpoint, "-o", "Slim=None")
+    assert "to import it, set Slim.quant.weight_preprocess=my_hooks.Halved" in refused.message
     runs = exported(cli, path, checkpoint, tmp_path)["verified"]["runs"]
     assert runs["exported, plain"]["same_as_fake_quant"] >= 0.9
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from typing import Any, Optional
+from typing import Annotated, Any, Optional
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from .. import __version__
 from ..compat.paddle import paddle
@@ -35,7 +35,7 @@ class Metadata(BaseModel):
     top1_dense: Optional[float] = None
     top1_pruned: Optional[float] = None
     top1_calibrated: Optional[float] = None
-    changed_filters: Optional[list[list[int]]] = None
+    changed_filters: Optional[list[Annotated[list[int], Field(min_length=2, max_length=2)]]] = None
     alpha: Optional[AlphaHistory] = None
     metric: Optional[float] = None
     epoch: Optional[int] = None

@@ -65,7 +65,12 @@ def files_of(folder: Path) -> tuple[Path, Path]:
 def is_quantized(folder: Path) -> bool:
     """Whether the sidecar file of an exported model says that it is quantized."""
     sidecar = folder / f"{NAME}{SIDECAR}"
-    return sidecar.is_file() and bool(json.loads(sidecar.read_text(encoding="utf-8")).get("quant"))
+    if not sidecar.is_file():
+        return False
+    try:
+        return bool(json.loads(sidecar.read_bytes()).get("quant"))
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise SlimError(f"{sidecar} cannot be read ({error}): export again") from None
 
 
 class Predictor:

@@ -9,9 +9,10 @@ from typing import Any
 
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
-from ..compat.paddleclas.stand_ins import build_model
+from ..compat.paddleclas.stand_ins import build_model, while_loading_backbones
 from ..compat.paddleclas.types import ClasConfig
 from ..zoo.registration import register_names
+from .loading import load_arch_pretrained
 
 register_names()
 
@@ -25,14 +26,19 @@ def build_dense(config: ClasConfig, mode: str, fetch_pretrained: bool = True) ->
         fetch_pretrained: False turns off ``Arch.pretrained``, whose weights would be overwritten.
 
     Raises:
-        SlimError: ``Arch`` names an unknown model, or its pretrained weights cannot be fetched.
+        SlimError: ``Arch`` names an unknown model, or its pretrained weights cannot be fetched or do not fit.
     """
     dense = _without(config, "Slim")
     dense["Arch"] = copy.deepcopy(config["Arch"])
     if not fetch_pretrained:
         _turn_off_pretrained(dense["Arch"])
+
+    def load_pretrained(backbone: paddle.nn.Layer, path: str) -> None:
+        load_arch_pretrained(backbone, path, config)
+
     try:
-        return build_model(dense, mode)
+        with while_loading_backbones(load_pretrained):
+            return build_model(dense, mode)
     except (AttributeError, NameError) as error:
         raise SlimError(f"Arch: {error}") from None if _is_unknown_arch(error, dense["Arch"]) else error
     except (OSError, RuntimeError) as error:

@@ -74,7 +74,7 @@ def _new_plan(config: ClasConfig, section: PruneConfig, checkpoint: Optional[Che
         raise SlimError(f"Slim.prune.sensitivity_file: {path} does not exist yet; training computes it")
     model: paddle.nn.Layer = build_dense(config, "train", fetch_pretrained=checkpoint is None)
     if checkpoint is not None:
-        loading.load_what_fits(model, checkpoint)
+        loading.load_what_fits(model, checkpoint, config, untrained_head=True)
     shape, device = config["Global"]["image_shape"], config["Global"]["device"]
 
     def sensitivity(analysis: Analysis) -> Sensitivity:

@@ -30,6 +30,7 @@ from . import loading, preflight
 from .build import ParameterNames, build_dense
 from .export_job import make_export_job
 from .hooks import Hook, Seeding
+from .locking import output_folder_locked
 from .progress import BEST, Progress
 from .run import Run
 from .saving import CheckpointWriter
@@ -93,7 +94,15 @@ class SlimEngine(Engine):
         return self.progress.saved
 
     def train(self) -> None:
-        """Train as PaddleClas does, with checkpoints that are saved atomically and resume exactly."""
+        """Train as PaddleClas does, with checkpoints that are saved atomically and resume exactly.
+
+        Raises:
+            SlimError: another training writes into ``Global.output_dir``.
+        """
+        with output_folder_locked(self.original_config):
+            self._train_locked()
+
+    def _train_locked(self) -> None:
         writer = CheckpointWriter(self.state, self.metadata, self.progress)
         self._hooks = [
             Seeding(self.progress, self.train_dataloader),

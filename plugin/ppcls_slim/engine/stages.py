@@ -11,6 +11,7 @@ from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import read_section
 from .engine import SlimEngine
+from .locking import output_folder_locked
 from .preflight import find_checkpoint
 
 FLOAT = "float"  # folder of the first stage in Global.output_dir
@@ -23,8 +24,13 @@ def train(config: ClasConfig) -> SlimEngine:
         config: PaddleClas configuration.
 
     Raises:
-        SlimError: the configuration or a file that it names cannot be used.
+        SlimError: the configuration or a file that it names cannot be used, or another training has the folder.
     """
+    with output_folder_locked(config):
+        return _train_in_stages(config)
+
+
+def _train_in_stages(config: ClasConfig) -> SlimEngine:
     slim = read_section(config)
     if slim is None or slim.quant is None or slim.quant.epochs is None:
         return _train(config)

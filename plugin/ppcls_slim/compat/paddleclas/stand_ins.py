@@ -7,12 +7,14 @@ no hooks for them in 2.4.2 to develop; may go when PaddleClas has some.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..paddle.saved_files import paddle_load_restricted
 from ..patching import replaced
 from .engine import load_engine
 
@@ -24,19 +26,43 @@ Engine: Any = ppcls_engine.Engine
 build_model = ppcls_engine.build_model
 build_dataloader = ppcls_engine.build_dataloader
 _save_model = save_load.save_model
+_load_dygraph_pretrain = save_load.load_dygraph_pretrain
 
 
+@contextmanager
 def while_building(
     build_model: Callable[..., Any], build_dataloader: Callable[..., Any], load_pretrained: Callable[..., None]
-) -> AbstractContextManager[None]:
+) -> Iterator[None]:
     """Build models and data loaders, and load ``Global.pretrained_model``, with these functions."""
-    return replaced(
+    stand_ins = replaced(
         ppcls_engine,
         build_model=build_model,
         build_dataloader=build_dataloader,
         load_dygraph_pretrain=load_pretrained,
         load_dygraph_pretrain_from_url=load_pretrained,
     )
+    with stand_ins, paddle_load_restricted():
+        yield
+
+
+@contextmanager
+def while_loading_backbones(load_pretrained: Callable[[Any, str], None]) -> Iterator[None]:
+    """Load ``Arch.pretrained`` with this function, and let whatever else is loaded run no code.
+
+    Every backbone has imported PaddleClas's function by name.
+    """
+
+    def load(model: Any, path: str, *_: Any, **__: Any) -> None:
+        for layer in model if isinstance(model, list) else [model]:
+            load_pretrained(layer, path)
+
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "ppcls"]
+    with ExitStack() as replacements:
+        replacements.enter_context(paddle_load_restricted())
+        for module in modules:
+            if vars(module).get("load_dygraph_pretrain") is _load_dygraph_pretrain:
+                replacements.enter_context(replaced(module, load_dygraph_pretrain=load))
+        yield
 
 
 @contextmanager

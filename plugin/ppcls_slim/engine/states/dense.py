@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
+from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint, Metadata
 from ...compat.paddle import paddle
 from ...compat.paddleclas.logger import logger
@@ -26,8 +27,9 @@ class Dense(State):
         """It is dense already."""
 
     def restore(self, model: paddle.nn.Layer, checkpoint: Checkpoint, run: Run) -> None:
-        """Load what fits, as PaddleClas does."""
-        loading.load_what_fits(model, checkpoint)
+        """Load what fits."""
+        untrained_head = run.mode == "train" or run.gives_features
+        loading.load_what_fits(model, checkpoint, run.config, untrained_head)
 
     def begin(self, model: paddle.nn.Layer, run: Run) -> State:
         """Prune and quantize as the ``Slim`` section asks for."""
@@ -42,6 +44,6 @@ class Dense(State):
             logger.info("ppcls_slim: no Slim section and no plan in the checkpoint: the model stays dense")
         return state
 
-    def sidecar(self, metadata: Metadata) -> Optional[dict[str, Any]]:
-        """None: PaddleClas's own files are all that there is."""
-        return None
+    def sidecar(self, metadata: Metadata) -> dict[str, Any]:
+        """The metadata."""
+        return checkpoints.sidecar(None, None, metadata)
