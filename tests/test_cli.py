@@ -70,6 +70,6 @@ def test_a_stopped_training_leaves_a_checkpoint_that_loads(small, tmp_path, cli,
         assert process.returncode == -signal.SIGKILL
     else:
         assert process.returncode == 130
-        assert "resume with -o Global.checkpoints" in err
+        assert "--resume auto" in err
     stem = output_prefix(tmp_path / "output", "latest")
     assert cli("eval", "-c", small, "-o", f"Global.pretrained_model={stem}").status == 0

@@ -42,4 +42,4 @@ def script(command: str) -> None:
 def _how_to_resume(arguments: argparse.Namespace) -> str:
     if arguments.command != "train":
         return ""
-    return "; resume with -o Global.checkpoints=.../latest (in the output folder, the last complete checkpoint)"
+    return "; go on with the same command and --resume auto"

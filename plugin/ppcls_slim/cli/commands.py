@@ -20,6 +20,8 @@ def _train(arguments: argparse.Namespace) -> None:
     from .configuration import checked_config
 
     config = checked_config(arguments)  # before the seconds that importing Paddle takes
+    if arguments.resume is not None:
+        config["Global"]["checkpoints"] = arguments.resume
     from ..engine.after_training import report_after_training
     from ..engine.stages import train
 

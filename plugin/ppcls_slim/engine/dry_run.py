@@ -24,6 +24,7 @@ from ..prune.sensitivity import read as read_sensitivities
 from ..report.paper_flops import both_counts
 from ..report.tables import plan_table
 from . import loading
+from .auto_resume import resolve
 from .build import build_dense
 from .preflight import find_checkpoint
 
@@ -55,6 +56,7 @@ def dry_run(config: ClasConfig, json_file: Optional[Path]) -> Plan:
 
 def _plan(config: ClasConfig) -> Plan:
     section = read_section(config)
+    resolve(config)
     checkpoint = find_checkpoint(config, "train")
     if checkpoint is not None and checkpoint.plan is not None:
         print(f"{checkpoint.weights} is pruned already; training follows its plan:")

@@ -155,6 +155,8 @@ def _check_resumed(found: Checkpoint, slim: SlimConfig, key: str) -> None:
             f"{key}: {found.weights} is of a training with Slim.prune.schedule: keep that section to resume, or give "
             "the checkpoint as Global.pretrained_model to go on without what is zeroed"
         )
+    if found.quant is not None:
+        return  # the second stage of Slim.quant.epochs: a schedule has ended with the first
     if found.masked is None and found.plan is None and slim.prune is not None:
         raise SlimError(no_plan(found, "train"))
     if found.plan is not None and scheduled:

@@ -10,6 +10,7 @@ from ..compat.paddleclas.config import copy_config
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import read_section
+from .auto_resume import is_auto, latest_checkpoint
 from .engine import SlimEngine
 from .preflight import find_checkpoint
 
@@ -32,12 +33,19 @@ def train(config: ClasConfig) -> SlimEngine:
     if slim.quant.learning_rate is not None:
         second["Optimizer"]["lr"]["learning_rate"] = slim.quant.learning_rate
     second["Global"]["epochs"] = slim.quant.epochs
-    resumed = find_checkpoint(config, "train") if config["Global"].get("checkpoints") else None
-    if resumed is not None and resumed.quant is not None:
+    if _second_has_begun(config):
         return _train(second)
     second["Global"].update(checkpoints=None, pretrained_model=str(_float_stage(config)))
     logger.info(f"ppcls_slim: second stage, {slim.quant.epochs} epochs of the quantized model")
     return _train(second)
+
+
+def _second_has_begun(config: ClasConfig) -> bool:
+    """Whether the checkpoint to go on with is one of the second stage."""
+    if is_auto(config):
+        return latest_checkpoint(config) is not None  # stages save into folders of their own
+    resumed = find_checkpoint(config, "train") if config["Global"].get("checkpoints") else None
+    return resumed is not None and resumed.quant is not None
 
 
 def _float_stage(config: ClasConfig) -> Path:
