@@ -146,3 +146,39 @@ def test_a_folder_without_its_latest_checkpoint_is_not_overwritten(train, tmp_pa
     latest.unlink()
     message = train({"prune": PRUNE}, "output", "--resume", "auto").message
     assert str(latest.with_name("epoch_2")) in message
+
+
+def test_the_second_stage_of_an_earlier_training_is_not_taken_for_this_one(train, stop, tmp_path):
+    assert train(TWO_STAGES, "output").status == 0
+    with stop(1, 2):
+        assert train(TWO_STAGES, "output", "-o", "Global.seed=8").status == 130
+    resumed = train(TWO_STAGES, "output", "-o", "Global.seed=8", "--resume", "auto")
+    assert resumed.status == 0, resumed.err
+    assert f"going on with {output_prefix(tmp_path / 'output/float', 'latest')}" in resumed.out
+    assert train(TWO_STAGES, "whole", "-o", "Global.seed=8").status == 0
+    assert_same_weights(weights(tmp_path / "output"), weights(tmp_path / "whole"))
+
+
+def test_a_best_model_that_was_saved_before_the_stop_came_is_the_best(train, monkeypatch, tmp_path):
+    """It is saved before the latest checkpoint of its epoch."""
+    from ppcls_slim.engine.saving import CheckpointWriter
+
+    save_model = CheckpointWriter.save_model
+
+    def interrupted(writer, net, optimizers, info, *arguments, **keywords):
+        if keywords["prefix"] == "best_model":
+            info = {**info, "metric": float(info["epoch"])}  # the last is the best
+        if (keywords["prefix"], info["epoch"]) == ("latest", 2):
+            raise KeyboardInterrupt
+        save_model(writer, net, optimizers, info, *arguments, **keywords)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CheckpointWriter, "save_model", interrupted)
+        patched.setattr("ppcls_slim.engine.engine.SlimEngine.eval", lambda engine, epoch: float(epoch))
+        assert train({"prune": MASKED}, "output").status == 130
+    resumed = train({"prune": MASKED}, "output", "--resume", "auto")
+    assert resumed.status == 0, resumed.err
+    assert "does not lie beside" not in resumed.out
+    best = output_prefix(tmp_path / "output", "best_model")
+    assert f"{best} without its zeroed filters" in resumed.out
+    assert paddle.load(f"{best}.pdstates")["epoch"] == 2

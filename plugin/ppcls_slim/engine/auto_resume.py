@@ -9,7 +9,7 @@ from .. import checkpoint as checkpoints
 from ..common.errors import SlimError
 from ..compat.distributed import broadcast_from_rank0
 from ..compat.paddleclas.types import ClasConfig
-from .progress import LATEST
+from .progress import LATEST, STATE, read_states
 
 AUTO = "auto"
 
@@ -29,6 +29,12 @@ def latest_checkpoint(config: ClasConfig) -> Optional[Path]:
     """
     found = broadcast_from_rank0(lambda: str(_latest_in(config) or ""))
     return Path(found) if found else None
+
+
+def same_training(one: Path, other: Path) -> bool:
+    """Whether two checkpoints belong to stages of one training; those of older versions do not say, and do."""
+    names = [read_states(path_prefix).get(STATE, {}).get("training") for path_prefix in (one, other)]
+    return None in names or names[0] == names[1]
 
 
 def resolve(config: ClasConfig) -> Optional[str]:

@@ -94,6 +94,6 @@ def resume(
         loss.set_state_dict(weights)
     for optimizer, state in zip(optimizers, saved if isinstance(saved, list) else [saved]):
         optimizer.set_state_dict(state)
-    progress.resume(states.get(STATE, {}), path_prefix)
+    progress.resume(states.get(STATE, {}), path_prefix, states["epoch"])
     logger.info(f"ppcls_slim: resuming after epoch {states['epoch']} of {path_prefix}")
     return {"metric": progress.best.metric if progress.best else states["metric"], "epoch": states["epoch"]}
