@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
 import pytest
 import yaml
+from stopped import MASKED, PRUNE, QUANT, TWO_STAGES, assert_same_weights, weights
 
 from conftest import output_prefix
 from ppcls_slim.compat.paddle import paddle
 
 pytestmark = pytest.mark.paddle26
-
-PRUNE = {"name": "fpgm", "pruned_ratio": 0.5}
-MASKED = {**PRUNE, "schedule": {"name": "masked"}}
-QUANT = {"name": "pact", "calibration_batches": 1}
-TWO_STAGES = {"prune": MASKED, "quant": {**QUANT, "epochs": 2, "learning_rate": 0.001}}
 
 
 @pytest.fixture
@@ -62,22 +57,6 @@ def stop(monkeypatch):
     from contextlib import contextmanager
 
     return contextmanager(at)
-
-
-def weights(folder):
-    """Relative path -> name -> value, of every checkpoint below a folder."""
-    return {
-        str(path.relative_to(folder)): {name: value.numpy() for name, value in paddle.load(str(path)).items()}
-        for path in sorted(folder.rglob("*.pdparams"))
-    }
-
-
-def assert_same_weights(found, expected):
-    assert found.keys() == expected.keys()
-    for file, tensors in expected.items():
-        assert found[file].keys() == tensors.keys()
-        for name, value in tensors.items():
-            np.testing.assert_array_equal(found[file][name], value, err_msg=f"{file}: {name}")
 
 
 @pytest.mark.parametrize(

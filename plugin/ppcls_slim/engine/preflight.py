@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from .. import checkpoint as checkpoints
 from ..checkpoint import Checkpoint
-from ..common.errors import SlimError
+from ..common.errors import SlimError, did_you_mean
 from ..compat.paddle import gpu_available, paddle
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.stand_ins import averages_weights
@@ -18,7 +18,7 @@ from ..zoo.datasets import ON_DEMAND
 
 
 def check_device(config: ClasConfig) -> None:
-    """Refuse a GPU that is not there.
+    """Refuse a device that this Paddle cannot use.
 
     Raises:
         SlimError: with the remedy.
@@ -30,6 +30,16 @@ def check_device(config: ClasConfig) -> None:
             f"Global.device is gpu, but this Paddle {paddle.__version__} {built}: use -o Global.device=cpu, "
             "or install paddlepaddle-gpu"
         )
+    if not isinstance(device, str) or not device.isidentifier():
+        raise SlimError(f"Global.device: '{device}' is not the name of a kind of device, such as cpu or gpu")
+    try:
+        paddle.set_device(device)
+    except (ValueError, RuntimeError):
+        raise SlimError(
+            f"Global.device is {device}, which this Paddle {paddle.__version__} cannot use"
+            f"{did_you_mean(device, {'cpu', 'gpu'} - {device})}: use -o Global.device=cpu, or install a Paddle that "
+            "is built for it"
+        ) from None
 
 
 def check_data(config: ClasConfig, mode: str) -> None:
