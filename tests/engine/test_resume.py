@@ -36,7 +36,7 @@ def test_resuming_equals_never_having_stopped(cli, small, tmp_path, monkeypatch,
     monkeypatch.setattr(Seeding, "before_epoch", interrupted)
     stopped = cli("train", *base, "-o", f"Global.output_dir={halves}")
     assert stopped.status == 130
-    assert "resume with -o Global.checkpoints" in stopped.err
+    assert "--resume auto" in stopped.err
     monkeypatch.setattr(Seeding, "before_epoch", before_epoch)
 
     latest = output_prefix(halves, "latest")

@@ -28,6 +28,7 @@ class Metadata(BaseModel):
         alpha: PACT's clipping levels.
         metric: of these weights on the evaluation data, as PaddleClas counts it.
         epoch: after which these weights were saved.
+        warnings: of the training, that later steps repeat.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -39,6 +40,7 @@ class Metadata(BaseModel):
     alpha: Optional[AlphaHistory] = None
     metric: Optional[float] = None
     epoch: Optional[int] = None
+    warnings: Optional[list[str]] = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: what was set, and nothing else."""

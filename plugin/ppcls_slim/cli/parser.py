@@ -22,6 +22,11 @@ def parser() -> argparse.ArgumentParser:
         ("export", "export a checkpoint to Paddle Inference, and check the result"),
     ):
         _add_config(commands.add_parser(name, help=text, description=text))
+    commands.choices["train"].add_argument(
+        "--resume",
+        metavar="CHECKPOINT",
+        help="go on with a checkpoint (as Global.checkpoints); 'auto': with what Global.output_dir holds, else start",
+    )
     plan = commands.add_parser(
         "plan",
         help="show what would be pruned, without training",

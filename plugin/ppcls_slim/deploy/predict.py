@@ -11,6 +11,7 @@ from typing import Any, Optional
 import numpy as np
 import yaml
 
+from ..common.atomic import write_text
 from ..common.errors import SlimError
 from ..compat.paddle import default_device
 from ..compat.paddleclas.find import find_ppcls
@@ -42,7 +43,7 @@ def predict(arguments: argparse.Namespace) -> None:
             results.append(_describe(file, output, settings["PostProcess"], names, arguments.topk))
             print(_line(results[-1]))
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+        write_text(arguments.json, json.dumps(results, indent=1))
 
 
 def image_files(place: Path) -> list[Path]:

@@ -155,7 +155,7 @@ def resume(
     if loss is not None and loss.parameters():
         checkpoints.load_exactly(loss, weights, checkpoint.weights)
     _load_optimizers(optimizers, saved if isinstance(saved, list) else [saved], checkpoint)
-    progress.resume(states.get(STATE, {}), path_prefix)
+    progress.resume(states.get(STATE, {}), path_prefix, states["epoch"])
     logger.info(f"ppcls_slim: resuming after epoch {states['epoch']} of {path_prefix}")
     return {"metric": progress.best.metric if progress.best else states["metric"], "epoch": states["epoch"]}
 

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from .. import checkpoint as checkpoints
 from ..checkpoint import Checkpoint
-from ..common.errors import SlimError
+from ..common.errors import SlimError, did_you_mean
 from ..compat.paddle import gpu_available, paddle
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.stand_ins import averages_weights
@@ -18,7 +18,7 @@ from ..zoo.datasets import ON_DEMAND
 
 
 def check_device(config: ClasConfig) -> None:
-    """Refuse a GPU that is not there.
+    """Refuse a device that this Paddle cannot use.
 
     Raises:
         SlimError: with the remedy.
@@ -30,6 +30,16 @@ def check_device(config: ClasConfig) -> None:
             f"Global.device is gpu, but this Paddle {paddle.__version__} {built}: use -o Global.device=cpu, "
             "or install paddlepaddle-gpu"
         )
+    if not isinstance(device, str) or not device.isidentifier():
+        raise SlimError(f"Global.device: '{device}' is not the name of a kind of device, such as cpu or gpu")
+    try:
+        paddle.set_device(device)
+    except (ValueError, RuntimeError):
+        raise SlimError(
+            f"Global.device is {device}, which this Paddle {paddle.__version__} cannot use"
+            f"{did_you_mean(device, {'cpu', 'gpu'} - {device})}: use -o Global.device=cpu, or install a Paddle that "
+            "is built for it"
+        ) from None
 
 
 def check_data(config: ClasConfig, mode: str) -> None:
@@ -155,6 +165,8 @@ def _check_resumed(found: Checkpoint, slim: SlimConfig, key: str) -> None:
             f"{key}: {found.weights} is of a training with Slim.prune.schedule: keep that section to resume, or give "
             "the checkpoint as Global.pretrained_model to go on without what is zeroed"
         )
+    if found.quant is not None:
+        return  # the second stage of Slim.quant.epochs: a schedule has ended with the first
     if found.masked is None and found.plan is None and slim.prune is not None:
         raise SlimError(no_plan(found, "train"))
     if found.plan is not None and scheduled:

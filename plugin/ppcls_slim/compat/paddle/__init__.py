@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 
 from ...common.errors import SlimError
-from .faults import scipy_first
+from .faults import scipy_first, signal_handlers, writable_home
 
 PADDLE_PACKAGES = ("paddlepaddle", "paddlepaddle-gpu")
 
@@ -27,8 +27,10 @@ def installed_paddle() -> str:
 if installed_paddle().startswith("2."):
     scipy_first.patch()
 
+writable_home.patch()
 try:
-    import paddle
+    with signal_handlers.kept():
+        import paddle
 except ImportError as error:
     raise SlimError(
         f"Paddle cannot be imported ({error}): install it with pip install 'ppcls_slim[cpu]' or 'ppcls_slim[gpu]'"

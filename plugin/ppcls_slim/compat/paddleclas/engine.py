@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 
-from .faults import label_paths, nesterov, numpy_aliases, other_backbones, zero_dim_scalars
+from .faults import label_paths, log_files, nesterov, numpy_aliases, other_backbones, zero_dim_scalars
 from .find import find_backbones, find_ppcls
 
 
@@ -19,6 +19,7 @@ def load_engine() -> types.ModuleType:
     root = find_ppcls()
     from ppcls.engine import engine  # found only now
 
+    log_files.patch()
     numpy_aliases.patch()
     nesterov.patch()
     zero_dim_scalars.patch()

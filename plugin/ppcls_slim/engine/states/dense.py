@@ -10,6 +10,7 @@ from ...checkpoint import Checkpoint, Metadata
 from ...compat.paddle import paddle
 from ...compat.paddleclas.logger import logger
 from .. import loading
+from ..random_weights import random_weights_warnings
 from ..run import Run
 from .base import State
 from .masked import MaskedTraining
@@ -34,6 +35,9 @@ class Dense(State):
     def begin(self, model: paddle.nn.Layer, run: Run) -> State:
         """Prune and quantize as the ``Slim`` section asks for."""
         section, settings = run.slim.prune, run.slim.quant
+        for warning in random_weights_warnings(run.config, run.slim, run.checkpoint):
+            logger.warning(f"ppcls_slim: {warning}")
+            run.metadata.warnings = [*(run.metadata.warnings or []), warning]
         if section is not None and section.schedule is not None:
             run.measure_dense(model)
             return MaskedTraining.start(model, section, run)
