@@ -34,7 +34,7 @@ def predict(arguments: argparse.Namespace) -> None:
     steps = _steps(settings)
     names = read_names(arguments.model_dir)
     results = []
-    size = max(1, arguments.batch_size)
+    size = arguments.batch_size
     for start in range(0, len(files), size):
         batch = files[start : start + size]
         outputs = run(np.stack([preprocess(file, steps) for file in batch]))
