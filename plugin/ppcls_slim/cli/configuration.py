@@ -8,6 +8,7 @@ from pathlib import Path
 from ..common.errors import SlimError, did_you_mean
 from ..compat.paddleclas.config import read_yaml_config
 from ..compat.paddleclas.types import ClasConfig
+from ..config.clas import check_sections
 from ..config.section import read_section
 
 
@@ -22,10 +23,11 @@ def read_config(arguments: argparse.Namespace) -> ClasConfig:
     if not path.exists():
         raise SlimError(f"-c: there is no file {path}{_nearest_config(path)}")
     config = read_yaml_config(path, [one for group in arguments.override for one in group])
+    check_sections(config, arguments.command)
     config["profiler_options"] = arguments.profiler_options
-    for key in ("Global", "Arch"):
-        if not isinstance(config.get(key), dict):
-            raise SlimError(f"{path}: the section {key} is missing; is it a PaddleClas configuration?")
+    for key in ("pretrained_model", "checkpoints"):
+        if key not in config["Global"]:
+            config["Global"][key] = None
     return config
 
 

@@ -105,8 +105,9 @@ def _steps(settings: InferenceYml) -> list[Any]:
     """PaddleClas's operators for the preprocessing of ``inference.yml``."""
     operators = copy.deepcopy(settings.PreProcess.transform_ops)
     for operator in operators:
-        if operator.get("NormalizeImage"):
-            operator["NormalizeImage"].pop("channel_num", None)  # only the deploy tools take it
+        normalize = operator.get("NormalizeImage")
+        if normalize:
+            normalize.pop("channel_num", None)  # only the deploy tools take it
     return make_operators(operators, f"{NAME}.yml: PreProcess.transform_ops")
 
 

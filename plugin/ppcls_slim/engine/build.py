@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..common.errors import SlimError
+from ..compat.distributed import synchronizes
 from ..compat.paddle import paddle
+from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.stand_ins import build_model
 from ..compat.paddleclas.types import ClasConfig
 from ..zoo.registration import register_names
@@ -29,12 +31,20 @@ def build_dense(config: ClasConfig, mode: str, fetch_pretrained: bool = True) ->
     """
     dense = _without(config, "Slim")
     dense["Arch"] = copy.deepcopy(config["Arch"])
+    if dense["Arch"].pop("use_sync_bn", False):
+        if synchronizes(config["Global"]["device"]):
+            dense["Arch"]["use_sync_bn"] = True
+        else:
+            logger.warning("Arch.use_sync_bn: there is one device, or no GPU; built without synchronization")
     if not fetch_pretrained:
         _turn_off_pretrained(dense["Arch"])
     try:
         return build_model(dense, mode)
     except (AttributeError, NameError) as error:
         raise SlimError(f"Arch: {error}") from None if _is_unknown_arch(error, dense["Arch"]) else error
+    except (TypeError, ValueError, AssertionError, LookupError, ArithmeticError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise SlimError(f"Arch: {dense['Arch'].get('name')} cannot be built with these keys: {words}") from error
     except (OSError, RuntimeError) as error:
         if "ownload" not in f"{error}":
             raise

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from ...common.overrides import override
 from ...common.yaml_file import read_yaml
+from .faults import amp_switch
 from .find import find_ppcls
 from .types import ClasConfig
 
@@ -35,6 +36,7 @@ def read_yaml_config(path: Path, overrides: Sequence[str]) -> ClasConfig:
     create_attr_dict(config)
     for one in overrides:
         override(config, one)
+    amp_switch.patch(config)
     return config
 
 

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from ..patching import replaced
+from .clear_errors import with_key
 from .engine import load_engine
 
 ppcls_engine: ModuleType = load_engine()
@@ -29,9 +30,20 @@ _save_model = save_load.save_model
 def while_building(
     build_model: Callable[..., Any], build_dataloader: Callable[..., Any], load_pretrained: Callable[..., None]
 ) -> AbstractContextManager[None]:
-    """Build models and data loaders, and load ``Global.pretrained_model``, with these functions."""
+    """Build models and data loaders, and load ``Global.pretrained_model``, with these functions.
+
+    What else is built from a section gives errors of one line.
+    """
+    others = {
+        "build_loss": "Loss",
+        "build_metrics": "Metric",
+        "build_optimizer": "Optimizer",
+        "build_postprocess": "Infer.PostProcess",
+        "create_operators": "Infer.transforms",
+    }
     return replaced(
         ppcls_engine,
+        **{name: with_key(getattr(ppcls_engine, name), key) for name, key in others.items()},
         build_model=build_model,
         build_dataloader=build_dataloader,
         load_dygraph_pretrain=load_pretrained,
