@@ -9,7 +9,8 @@ from typing import Any, Optional
 from .. import checkpoint as checkpoints
 from ..checkpoint import Checkpoint
 from ..common.errors import SlimError, did_you_mean
-from ..compat.paddle import gpu_available, paddle
+from ..compat.paddle import gpu_available, paddle, usable
+from ..compat.paddleclas.clear_errors import clear_errors
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.stand_ins import averages_weights
 from ..compat.paddleclas.types import ClasConfig, DataLoader
@@ -32,14 +33,12 @@ def check_device(config: ClasConfig) -> None:
         )
     if not isinstance(device, str) or not device.isidentifier():
         raise SlimError(f"Global.device: '{device}' is not the name of a kind of device, such as cpu or gpu")
-    try:
-        paddle.set_device(device)
-    except (ValueError, RuntimeError):
+    if not usable(device):
         raise SlimError(
             f"Global.device is {device}, which this Paddle {paddle.__version__} cannot use"
             f"{did_you_mean(device, {'cpu', 'gpu'} - {device})}: use -o Global.device=cpu, or install a Paddle that "
             "is built for it"
-        ) from None
+        )
 
 
 def check_data(config: ClasConfig, mode: str) -> None:
@@ -130,10 +129,11 @@ def _check_float(config: ClasConfig, checkpoint: Optional[Checkpoint], mode: str
 
 
 def _check_amp(config: ClasConfig) -> None:
-    if config.get("AMP"):
+    section = config.get("AMP")
+    if section and section.get("use_amp", True):
         raise SlimError(
-            "AMP: Paddle's fake quantizers run in float32 only; remove the AMP section (or set -o AMP=None) to train "
-            "or evaluate a quantized model"
+            "AMP: Paddle's fake quantizers run in float32 only; set -o AMP.use_amp=False (or -o AMP=None) to "
+            "train or evaluate a quantized model"
         )
 
 
@@ -203,16 +203,15 @@ def no_plan(found: Optional[Checkpoint], mode: str) -> str:
 
 
 def with_clear_errors(build_dataloader: Callable[..., DataLoader]) -> Callable[..., DataLoader]:
-    """Turn the bare assertion of PaddleClas's data sets into a line that names the file."""
+    """Turn what PaddleClas's data sets raise into a line that names the key, or the file that is not there."""
 
     def build(config: ClasConfig, mode: str, *args: Any, **kwargs: Any) -> DataLoader:
         try:
-            return build_dataloader(config, mode, *args, **kwargs)
-        except AssertionError as error:
+            with clear_errors(f"DataLoader.{mode}"):
+                return build_dataloader(config, mode, *args, **kwargs)
+        except SlimError as error:
             missing = _first_missing_image(config.get(mode) or {})
-            if missing is None:
-                raise
-            raise SlimError(f"DataLoader.{mode}: {missing}") from error
+            raise SlimError(f"DataLoader.{mode}: {missing}") if missing is not None else error from error
 
     return build
 
@@ -220,9 +219,10 @@ def with_clear_errors(build_dataloader: Callable[..., DataLoader]) -> Callable[.
 def _first_missing_image(section: Mapping[str, Any]) -> Optional[str]:
     dataset = section.get("dataset", {})
     listing, root = dataset.get("cls_label_path"), dataset.get("image_root")
-    if not isinstance(listing, str) or not Path(listing).is_file():
+    if not isinstance(listing, str) or not isinstance(root, str) or not Path(listing).is_file():
         return None
-    for number, line in enumerate(Path(listing).read_text(encoding="utf-8").splitlines(), 1):
+    lines = Path(listing).read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
         words = line.strip().split(dataset.get("delimiter") or " ")
         if words and words[0] and not (Path(root) / words[0]).exists():
             return f"line {number} of {listing} names {words[0]}, which is not in {root}"

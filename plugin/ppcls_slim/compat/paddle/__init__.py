@@ -52,6 +52,15 @@ def default_device() -> str:
     return "gpu" if gpu_available() else "cpu"
 
 
+def usable(device: str) -> bool:
+    """Whether Paddle can use a device of this name, such as ``xpu``; it is then the current one."""
+    try:
+        paddle.device.set_device(device)
+    except Exception:  # Paddle's releases raise ValueError, RuntimeError and errors of their own
+        return False
+    return True
+
+
 def is_pir() -> bool:
     """Whether ``paddle.jit.save`` writes PIR programs (``.json``) instead of legacy IR (``.pdmodel``)."""
     flag = "FLAGS_enable_pir_api"
@@ -61,4 +70,4 @@ def is_pir() -> bool:
         return False
 
 
-__all__ = ["default_device", "gpu_available", "installed_paddle", "is_pir", "paddle"]
+__all__ = ["default_device", "gpu_available", "installed_paddle", "is_pir", "paddle", "usable"]

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..paddle.saved_files import paddle_load_restricted
 from ..patching import replaced
+from .clear_errors import with_key
 from .engine import load_engine
 
 ppcls_engine: ModuleType = load_engine()
@@ -33,9 +34,20 @@ _load_dygraph_pretrain = save_load.load_dygraph_pretrain
 def while_building(
     build_model: Callable[..., Any], build_dataloader: Callable[..., Any], load_pretrained: Callable[..., None]
 ) -> Iterator[None]:
-    """Build models and data loaders, and load ``Global.pretrained_model``, with these functions."""
+    """Build models and data loaders, and load ``Global.pretrained_model``, with these functions.
+
+    What else is built from a section gives errors of one line.
+    """
+    others = {
+        "build_loss": "Loss",
+        "build_metrics": "Metric",
+        "build_optimizer": "Optimizer",
+        "build_postprocess": "Infer.PostProcess",
+        "create_operators": "Infer.transforms",
+    }
     stand_ins = replaced(
         ppcls_engine,
+        **{name: with_key(getattr(ppcls_engine, name), key) for name, key in others.items()},
         build_model=build_model,
         build_dataloader=build_dataloader,
         load_dygraph_pretrain=load_pretrained,

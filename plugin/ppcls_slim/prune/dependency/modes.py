@@ -34,7 +34,7 @@ def record_modes(
     for mode in wanted:
         program = record(model, input_shape, dtype, mode.training, mode.merged)
         if program.error is not None:
-            errors.append(program.error)
+            errors.append(f"{program.error}{f' (in {program.layer})' if program.layer else ''}")
         elif not any(_same(program, other) for other in modes.values()):
             modes[mode] = program
     return modes, errors[0] if errors else None

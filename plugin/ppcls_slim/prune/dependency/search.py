@@ -16,6 +16,7 @@ from .groups import Grouping
 from .modes import Mode, record_modes
 from .registry import run
 
+NOT_RECORDED = "its forward pass could not be recorded"
 ROUNDS = 20
 """How often interpretations of the code may be rejected; as often again without following attributes."""
 
@@ -46,7 +47,7 @@ def analyse(
     """
     modes, error = record_modes(model, input_shape, dtype)
     if not modes:
-        return build(model, Flow(), f"its forward pass could not be recorded: {error}")
+        return build(model, Flow(), f"{NOT_RECORDED}: {error}")
     grouping = _search(model, input_shape, dtype, skip_leaves, modes, frozenset())
     balanced = _tied_groups(model, grouping)
     if balanced:
