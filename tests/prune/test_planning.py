@@ -89,3 +89,9 @@ def test_a_plan_tells_which_flops_pruning_cannot_reach():
         "  linear layers with 29.6 % of the FLOPs: widths of attention and MLPs stay",
     ]
     assert plan_table(plan).split("not pruned, and why:\n")[1].splitlines()[:2] == expected
+
+
+def test_a_backbone_that_asks_for_the_number_of_images_while_it_runs():
+    plan = make_plan(backbone("EfficientNetB0_small"), PruneConfig(pruned_ratio=0.3), [3, 224, 224])
+    assert not plan.frozen
+    assert round(100 * plan.pruned_flops, 1) == 48.6

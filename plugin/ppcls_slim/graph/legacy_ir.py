@@ -8,7 +8,7 @@ from typing import Any
 from ..compat.paddle import paddle
 from ..compat.tracing import tracing_legacy_ir
 from .op_specs import FROM_LEGACY, SPECS
-from .program import Operation, Program, Tensor
+from .program import Operation, Program, Tensor, comparable
 from .session import Session
 
 
@@ -77,4 +77,5 @@ class LegacySession(Session):
                     continue  # running statistics, updated in place: still the same parameter
                 latest[item] = Tensor(tuple(self.block.var(item).shape))
                 written.append(latest[item])
-        return Operation(name, read, tuple(written), attrs, layer)
+        constants = comparable({name: op.attr(name) for name in op.attr_names if not name.startswith("op_")})
+        return Operation(name, read, tuple(written), attrs, layer, constants)

@@ -6,7 +6,7 @@ those of PIR without prefix and trailing underscore.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Union
 
@@ -129,7 +129,27 @@ SPECS: dict[str, Spec] = {
     "uniform": Spec("uniform_random", ()),
     "gaussian": Spec("gaussian_random", ()),
     "full": Spec("fill_constant", ()),
+    "full_with_tensor": Spec("-", ()),
     "assign_value": Spec("assign_value", ()),
+    "numel": Spec("size", ("Input",)),
+    "shape": Spec("shape", ("Input",)),
+    "shape64": Spec("-"),
 }
 
 FROM_LEGACY: dict[str, str] = {spec.legacy: name for name, spec in SPECS.items()}
+
+SIZES: dict[str, Collection[Union[str, int]]] = {
+    **dict.fromkeys(["conv2d", "depthwise_conv2d", "conv2d_transpose", "depthwise_conv2d_transpose"], ("groups",)),
+    **dict.fromkeys(["full", "assign_value", "uniform", "gaussian", "empty"], ("shape", 0)),
+    "reshape": ("shape", 1),
+    "expand": ("shape", 1),
+    "expand_as": ("target_shape",),
+    "tile": ("repeat_times", 1),
+    "split": ("sections", 1),
+    "slice": ("starts", "ends", 1, 2),
+    "strided_slice": ("starts", "ends", 1, 2),
+    "set_value": ("starts", "ends", "shape", 1, 2),
+    "set_value_with_tensor": ("starts", "ends", "shape", 2, 3),
+}
+"""Operation -> its ``constants`` that count positions of an axis: shapes and labels of the results tell whether they
+are right when channels are removed. By the names of legacy IR, and by those of PIR."""

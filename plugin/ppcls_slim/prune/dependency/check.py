@@ -2,19 +2,21 @@
 
 A number in the code (``reshape(x, [-1, 64])``, ``split(x, [24, 24])``) looks the same in a program whether it was
 computed from a shape or is a literal. So some channels are removed and the forward pass is recorded once more. Every
-operation has to be there again, and following the labels that are left has to tie each label to itself only.
+operation has to be there again, and following the labels that are left has to tie each label to itself only. Numbers
+that are not sizes have to be the same (``constants``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
 from ...compat.paddle import paddle
 from ...graph.program import Program, Tensor
 from ...graph.record import record
+from . import constants
 from .code import Site, sites_of
 from .flow import ContradictionError, Flow
 from .groups import Grouping
@@ -42,6 +44,20 @@ class _KnownLabels(Labels):
         return np.minimum(left, right)  # FIXED wins, as in the dense model
 
 
+class Disagreement(NamedTuple):
+    """What a model with some channels removed does otherwise than expected.
+
+    Attributes:
+        sites: place in the code -> whether channels were removed from what it reads. If none were, another
+            interpretation cannot help.
+        counted: numbers of the groups that the code computes numbers from -> reason. Looked for only where there are
+            no ``sites``.
+    """
+
+    sites: dict[Site, bool]
+    counted: dict[int, str]
+
+
 def disagreements(
     model: paddle.nn.Layer,
     input_shape: Sequence[int],
@@ -49,8 +65,8 @@ def disagreements(
     modes: Mapping[Mode, Program],
     flow: Flow,
     grouping: Grouping,
-) -> dict[Site, bool]:
-    """Return the sites at which the model with some channels removed does not do what was expected.
+) -> Disagreement:
+    """Say where the model with some channels removed does not do what was expected.
 
     Args:
         model: the dense model; it is not changed.
@@ -59,10 +75,8 @@ def disagreements(
         modes: the programs of the dense model.
         flow: the analysis of them.
         grouping: its result.
-
-    Returns:
-        site -> whether channels were removed from what it reads. If none were, another interpretation cannot help.
     """
+    counting: dict[Mode, Program] = {}
     for reverse in (False, True) if flow.interpretations else (False,):
         trial = make_trial(model, flow, grouping, reverse)
         found: dict[Site, bool] = {}
@@ -74,9 +88,13 @@ def disagreements(
             if number is not None:
                 inputs = [flow.axes[tensor] for tensor in dense.operations[number].inputs if tensor in flow.axes]
                 found[sites[number]] = any(trial.removed[flow.labels.find(axis.labels)].any() for axis in inputs)
+            elif constants.changed(dense, pruned, flow):
+                counting[mode] = dense
         if found:
-            return found
-    return {}
+            return Disagreement(found, {})
+    if not counting:
+        return Disagreement({}, {})
+    return Disagreement({}, constants.groups_behind(model, input_shape, dtype, counting, flow, grouping))
 
 
 def _first_difference(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graph.program import Operation, Tensor
 from .code import Code, Site
+from .counts import Count
 from .labels import FIXED, Axis, Labels
 
 
@@ -31,6 +32,7 @@ class Flow:
         pointwise: weights of linear layers that are applied to feature maps ``[n, h, w, c]``, as a convolution with
             kernel 1 would be.
         sizes: (layer, attribute) -> labels of the channels that the attribute counts.
+        counts: tensor -> the channels whose number it holds while the model runs, see :mod:`.counts`.
         index_buffers: index buffer -> labels of the axis that it picks from.
         fixed_params: parameter that cannot shrink along any axis -> reason.
         site: place in the code of the current operation.
@@ -52,6 +54,7 @@ class Flow:
         self.grouped: dict[str, np.ndarray] = {}
         self.pointwise: set[str] = set()
         self.sizes: dict[tuple[str, str], np.ndarray] = {}
+        self.counts: dict[Tensor, Count] = {}
         self.index_buffers: dict[str, np.ndarray] = {}
         self.fixed_params: dict[str, str] = {}
         self.site: Site = ("", 0)

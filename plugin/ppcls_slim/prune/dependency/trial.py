@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
@@ -34,7 +35,13 @@ class Trial:
     contents: dict[str, np.ndarray]
 
 
-def make_trial(model: paddle.nn.Layer, flow: Flow, grouping: Grouping, reverse: bool) -> Trial:
+def make_trial(
+    model: paddle.nn.Layer,
+    flow: Flow,
+    grouping: Grouping,
+    reverse: bool,
+    some: Optional[Collection[int]] = None,
+) -> Trial:
     """Choose channels to remove and work out what is left; the model is not changed.
 
     Args:
@@ -42,9 +49,10 @@ def make_trial(model: paddle.nn.Layer, flow: Flow, grouping: Grouping, reverse: 
         flow: its analysis.
         grouping: result of the analysis.
         reverse: remove more channels at the start than at the end of each group, instead of the reverse.
+        some: numbers of the groups that lose channels, all of them if not given.
     """
     removed = np.zeros(len(flow.labels.parent) + 1, bool)
-    removed[_some_channels(flow, grouping, reverse)] = True
+    removed[_some_channels(flow, grouping, reverse, some)] = True
     roots = {key: flow.labels.find(labels) for key, labels in flow.params.items()}
     kept = {key: labels[~removed[labels]] for key, labels in roots.items()}
     shapes: dict[str, list[int]] = {}
@@ -60,10 +68,12 @@ def make_trial(model: paddle.nn.Layer, flow: Flow, grouping: Grouping, reverse: 
     return Trial(removed, kept, shapes, contents)
 
 
-def _some_channels(flow: Flow, grouping: Grouping, reverse: bool) -> list[int]:
+def _some_channels(flow: Flow, grouping: Grouping, reverse: bool, some: Optional[Collection[int]]) -> list[int]:
     """Take some channels of every group, more of them at one end, so that halves do not stay equal by chance."""
     removed = []
     for number, group in enumerate(grouping.groups):
+        if some is not None and number not in some:
+            continue
         roots = np.full(group.prunable_channels, FIXED)
         for name in group.root_weights:
             member = next(member for member in group.members if member.param == name and member.produces)
