@@ -69,6 +69,8 @@ class LegacySession(Session):
             name = "split_with_num"
         elif name == "set_value_with_tensor" and not op.input("ValueTensor"):
             name = "set_value"
+        elif name == "assign" and op.output("Out")[0] in self.sources:  # PIR has an operation of its own for it
+            name, inputs = "assign_out", [*inputs, *op.output("Out")]
         read = tuple(self._tensor(item, latest) for item in inputs)
         written = []
         for slot in sorted(op.output_names, key=lambda slot: slot not in ("Out", "Output", "Y")):

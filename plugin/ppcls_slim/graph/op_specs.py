@@ -35,6 +35,7 @@ def _same(*names: str) -> Attributes:
 
 
 _CONV = _same("groups", "data_format")
+_FORMAT = _same("data_format")
 _LAYOUT: Attributes = {"data_format": ("data_layout", "data_format")}
 _REDUCE: Attributes = {"axis": ("dim", 1), "all": ("reduce_all", "reduce_all"), "keepdim": ("keep_dim", "keepdim")}
 _RANGE: Attributes = {"axes": ("axes", "axes"), "starts": ("starts", 1), "ends": ("ends", 2)}
@@ -44,6 +45,7 @@ SPECS: dict[str, Spec] = {
     "conv2d": Spec("conv2d", ("Input", "Filter"), _CONV),
     "depthwise_conv2d": Spec("depthwise_conv2d", ("Input", "Filter"), _CONV),
     "conv2d_transpose": Spec("conv2d_transpose", ("Input", "Filter"), _CONV),
+    "depthwise_conv2d_transpose": Spec("depthwise_conv2d_transpose", ("Input", "Filter"), _CONV),
     "matmul": Spec(
         "matmul_v2",
         ("X", "Y"),
@@ -96,6 +98,9 @@ SPECS: dict[str, Spec] = {
     "gather": Spec("gather", ("X", "Index"), {"axis": ("axis", 2)}),
     "roll": Spec("roll", attrs=_same("axis")),
     "flip": Spec("flip", attrs=_same("axis")),
+    "pixel_shuffle": Spec("pixel_shuffle", attrs={"factor": ("upscale_factor", "upscale_factor"), **_FORMAT}),
+    "pixel_unshuffle": Spec("pixel_unshuffle", attrs={"factor": ("downscale_factor", "downscale_factor"), **_FORMAT}),
+    "channel_shuffle": Spec("channel_shuffle", attrs=_same("groups", "data_format")),
     "transpose": Spec("transpose2", attrs={"perm": ("axis", "perm")}),
     "reshape": Spec("reshape2"),
     "flatten": Spec("flatten_contiguous_range"),

@@ -55,6 +55,7 @@ def run(flow: Flow, program: Program, sites: Sequence[Site]) -> None:
     """
     for number, (operation, site) in enumerate(zip(program.operations, sites)):
         flow.site, flow.step = site, (id(program), number)
+        flow.computed_with.update(tensor.param for tensor in operation.inputs if tensor.param is not None)
         _follow_counts(flow, operation)
         try:
             RULES.get(operation.name, unknown)(flow, operation)
