@@ -24,7 +24,7 @@ COMPUTED = {
     "filled": lambda net, x: x * paddle.full([1], 0.1 * x.shape[1]),
     "a slope": lambda net, x: F.leaky_relu(x - 1, 1 / x.shape[1]),
     "a bound": lambda net, x: paddle.clip(x, 0, x.shape[1] / 20),
-    "a window": lambda net, x: F.avg_pool2d(x, 2 * (x.shape[1] // 4) - 1, 1, padding=x.shape[1] // 4 - 1),
+    "a window": lambda net, x: F.avg_pool2d(x, 2 * (x.shape[1] // 4) + 1, 1, padding=x.shape[1] // 4),
     "a place in a row": lambda net, x: x[:, :, :, x.shape[1] // 4 : x.shape[1] // 4 + 4],
     "while the model runs": lambda net, x: x / paddle.shape(x)[1].astype("float32") ** 0.5,
     "all elements": lambda net, x: x / paddle.numel(x).astype("float32"),

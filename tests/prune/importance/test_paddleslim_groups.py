@@ -1,9 +1,9 @@
 """FPGM of PaddleSlim on networks with grouped convolutions: what it chooses is what is chosen here.
 
-In front of a grouped convolution PaddleSlim scores whole groups, by the mean over their filters. So does this package.
-PaddleSlim then stops while it applies that (its mask of the convolution's input axis is ``groups`` times too long),
-and it would remove filters of the grouped convolution itself one by one, which leaves groups of different size; here
-they go with their group. Depthwise convolutions it prunes, and the result is the same.
+In front of a grouped convolution PaddleSlim scores whole groups, by the mean over their filters, as is done here. It
+then stops while it applies that (its mask of the convolution's input axis is ``groups`` times too long), and it would
+remove filters of the grouped convolution itself one by one, which leaves groups of different size; here they go with
+their group. Depthwise convolutions it prunes, and the result is the same.
 """
 
 from __future__ import annotations

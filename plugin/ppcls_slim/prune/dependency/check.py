@@ -77,7 +77,7 @@ def disagreements(
         grouping: its result.
     """
     counting: dict[Mode, Program] = {}
-    for reverse in (False, True) if flow.interpretations else (False,):
+    for reverse in (False, True):
         trial = make_trial(model, flow, grouping, reverse)
         found: dict[Site, bool] = {}
         for mode, dense in modes.items():

@@ -48,7 +48,8 @@ def make_trial(
         model: the dense model.
         flow: its analysis.
         grouping: result of the analysis.
-        reverse: remove more channels at the start than at the end of each group, instead of the reverse.
+        reverse: remove more channels at the start than at the end of each group, instead of the reverse, and more of
+            them in all: numbers that are computed from how many there are may be the same for one count of them.
         some: numbers of the groups that lose channels, all of them if not given.
     """
     removed = np.zeros(len(flow.labels.parent) + 1, bool)
@@ -70,6 +71,7 @@ def make_trial(
 
 def _some_channels(flow: Flow, grouping: Grouping, reverse: bool, some: Optional[Collection[int]]) -> list[int]:
     """Take some channels of every group, more of them at one end, so that halves do not stay equal by chance."""
+    share = 0.35 if reverse else 0.1
     removed = []
     for number, group in enumerate(grouping.groups):
         if some is not None and number not in some:
@@ -81,7 +83,7 @@ def _some_channels(flow: Flow, grouping: Grouping, reverse: bool, some: Optional
             roots[member.index[inside]] = flow.labels.find(flow.params[name, member.axis])[inside]
         place = np.arange(group.prunable_channels)
         spread = (place * 0.6180339887 + number * 0.3819660113) % 1.0  # golden ratio: even at every scale
-        gone = set(np.flatnonzero(spread < 0.1 + 0.5 * place / group.prunable_channels).tolist() or [0])
+        gone = set(np.flatnonzero(spread < share + 0.5 * place / group.prunable_channels).tolist() or [0])
         if reverse:
             gone = {group.prunable_channels - 1 - channel for channel in gone}
         for part in (*group.keep_at_least_one, range(group.prunable_channels)):
