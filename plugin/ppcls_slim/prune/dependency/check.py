@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from ...compat.paddle import paddle
-from ...graph.program import Program, Tensor
+from ...graph.program import Operation, Program, Tensor
 from ...graph.record import record
 from . import constants
 from .code import Site, sites_of
@@ -23,7 +23,13 @@ from .groups import Grouping
 from .labels import FIXED, Labels
 from .modes import Mode
 from .registry import FAILURES, RULES, unknown
+from .rules.slicing import assign_slice, selected, slice_
 from .trial import Trial, make_trial, reduced_attributes
+
+PATTERNS = 4
+"""How many ways to remove some of the channels are tried."""
+FEWER_PATTERNS = 2
+"""The same where no number in the code has to be interpreted."""
 
 
 class _KnownLabels(Labels):
@@ -76,9 +82,9 @@ def disagreements(
         flow: the analysis of them.
         grouping: its result.
     """
-    counting: dict[Mode, Program] = {}
-    for reverse in (False, True):
-        trial = make_trial(model, flow, grouping, reverse)
+    counting: dict[tuple[Mode, int], Program] = {}
+    for pattern in range(PATTERNS if flow.interpretations else FEWER_PATTERNS):
+        trial = make_trial(model, flow, grouping, pattern)
         found: dict[Site, bool] = {}
         for mode, dense in modes.items():
             with reduced_attributes(model, flow, trial.removed):
@@ -89,7 +95,7 @@ def disagreements(
                 inputs = [flow.axes[tensor] for tensor in dense.operations[number].inputs if tensor in flow.axes]
                 found[sites[number]] = any(trial.removed[flow.labels.find(axis.labels)].any() for axis in inputs)
             elif constants.changed(dense, pruned, flow):
-                counting[mode] = dense
+                counting[mode, pattern] = dense
         if found:
             return Disagreement(found, {})
     if not counting:
@@ -110,7 +116,7 @@ def _first_difference(
         if number >= len(pruned.operations):
             return number
         operation = pruned.operations[number]
-        if operation.name != expected.name or len(operation.outputs) != len(expected.outputs):
+        if _kind(operation) != _kind(expected) or len(operation.outputs) != len(expected.outputs):
             return number
         again.site, again.step = site, (id(dense), number)
         again.expected = {
@@ -123,10 +129,33 @@ def _first_difference(
             apply(again, operation)
         except FAILURES:
             return number
+        if not _takes_the_same(operation, expected, again, flow, trial.removed):
+            return number
         for result, before in zip(operation.outputs, expected.outputs):
             if before in read and not _as_expected(result, before, again, flow, trial.removed):
                 return number
     return None
+
+
+def _kind(operation: Operation) -> str:
+    """The name of an operation; a depthwise convolution of which one channel is left is called an ordinary one."""
+    return operation.name.replace("depthwise_", "")
+
+
+def _takes_the_same(operation: Operation, expected: Operation, again: Flow, flow: Flow, removed: np.ndarray) -> bool:
+    """Whether a slice takes the positions that the dense one takes, less what was removed.
+
+    Labels do not tell: several positions may have the same one.
+    """
+    if RULES.get(expected.name) not in (slice_, assign_slice):
+        return True
+    was, now = flow.axes.get(expected.inputs[0]), again.axes.get(operation.inputs[0])
+    if was is None or now is None:
+        return True
+    stays = ~removed[flow.labels.find(was.labels)]
+    place = np.cumsum(stays) - 1
+    taken = selected(expected, was)
+    return taken is None or selected(operation, now) == [place[i] for i in taken if stays[i]]
 
 
 def _as_expected(result: Tensor, before: Tensor, again: Flow, flow: Flow, removed: np.ndarray) -> bool:

@@ -36,7 +36,8 @@ def changed(dense: Program, pruned: Program, flow: Flow) -> list[int]:
     return [
         number
         for number, (before, after) in enumerate(zip(dense.operations, pruned.operations))
-        if before.constants != after.constants
+        if before.name == after.name  # one channel of a depthwise convolution is called otherwise
+        and before.constants != after.constants
         and read.intersection(before.outputs)  # not what only sets the size of something: a shape, the end of a slice
         and _values(before, before, flow) != _values(after, before, flow)
     ]
@@ -46,7 +47,7 @@ def groups_behind(
     model: paddle.nn.Layer,
     input_shape: Sequence[int],
     dtype: str,
-    programs: Mapping[Mode, Program],
+    programs: Mapping[tuple[Mode, int], Program],
     flow: Flow,
     grouping: Grouping,
 ) -> dict[int, str]:
@@ -56,7 +57,8 @@ def groups_behind(
         model: the dense model; it is not changed.
         input_shape: ``[C, H, W]``.
         dtype: data type of the image.
-        programs: of the dense model, those in which constants change.
+        programs: (mode, pattern of the channels that were removed) -> program of the dense model, where constants
+            changed.
         flow: the analysis.
         grouping: its result.
 
@@ -79,14 +81,14 @@ def _change(
     model: paddle.nn.Layer,
     input_shape: Sequence[int],
     dtype: str,
-    programs: Mapping[Mode, Program],
+    programs: Mapping[tuple[Mode, int], Program],
     flow: Flow,
     grouping: Grouping,
     some: Sequence[int],
 ) -> Optional[str]:
     """Return the reason to freeze if removing channels of some groups changes a constant, None if it does not."""
-    trial = make_trial(model, flow, grouping, False, some)
-    for mode, dense in programs.items():
+    for (mode, pattern), dense in programs.items():
+        trial = make_trial(model, flow, grouping, pattern, some)
         with reduced_attributes(model, flow, trial.removed):
             pruned = record(model, input_shape, dtype, mode.training, mode.merged, trial.shapes, trial.contents)
         if len(pruned.operations) != len(dense.operations):

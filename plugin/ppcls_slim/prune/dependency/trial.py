@@ -39,7 +39,7 @@ def make_trial(
     model: paddle.nn.Layer,
     flow: Flow,
     grouping: Grouping,
-    reverse: bool,
+    pattern: int,
     some: Optional[Collection[int]] = None,
 ) -> Trial:
     """Choose channels to remove and work out what is left; the model is not changed.
@@ -48,12 +48,12 @@ def make_trial(
         model: the dense model.
         flow: its analysis.
         grouping: result of the analysis.
-        reverse: remove more channels at the start than at the end of each group, instead of the reverse, and more of
-            them in all: numbers that are computed from how many there are may be the same for one count of them.
+        pattern: which channels, and how many: 0, 1, … A wrong interpretation may fit one of them by chance, and a
+            number that is computed from how many there are may be the same for some counts.
         some: numbers of the groups that lose channels, all of them if not given.
     """
     removed = np.zeros(len(flow.labels.parent) + 1, bool)
-    removed[_some_channels(flow, grouping, reverse, some)] = True
+    removed[_some_channels(flow, grouping, pattern, some)] = True
     roots = {key: flow.labels.find(labels) for key, labels in flow.params.items()}
     kept = {key: labels[~removed[labels]] for key, labels in roots.items()}
     shapes: dict[str, list[int]] = {}
@@ -69,28 +69,39 @@ def make_trial(
     return Trial(removed, kept, shapes, contents)
 
 
-def _some_channels(flow: Flow, grouping: Grouping, reverse: bool, some: Optional[Collection[int]]) -> list[int]:
-    """Take some channels of every group, more of them at one end, so that halves do not stay equal by chance."""
-    share = 0.35 if reverse else 0.1
+def _some_channels(flow: Flow, grouping: Grouping, pattern: int, some: Optional[Collection[int]]) -> list[int]:
+    """Take some channels of every group, and return their roots."""
     removed = []
     for number, group in enumerate(grouping.groups):
         if some is not None and number not in some:
             continue
         roots = np.full(group.prunable_channels, FIXED)
         for name in group.root_weights:
-            member = next(member for member in group.members if member.param == name and member.produces)
+            member = group.filters(name)
             inside = member.index != FIXED
             roots[member.index[inside]] = flow.labels.find(flow.params[name, member.axis])[inside]
-        place = np.arange(group.prunable_channels)
-        spread = (place * 0.6180339887 + number * 0.3819660113) % 1.0  # golden ratio: even at every scale
-        gone = set(np.flatnonzero(spread < share + 0.5 * place / group.prunable_channels).tolist() or [0])
-        if reverse:
-            gone = {group.prunable_channels - 1 - channel for channel in gone}
-        for part in (*group.keep_at_least_one, range(group.prunable_channels)):
-            if gone.issuperset(part):
-                gone.discard(part[-1])
+        channels = range(group.prunable_channels)
+        leave = min(2, len(channels) - 1)  # an axis with one position is broadcast, which is something else
+        gone = set(np.flatnonzero(_pattern(len(channels), number, pattern))[: len(channels) - leave].tolist())
+        parts = [*map(set, group.keep_at_least_one), set(channels)]
+        for part in parts:
+            if gone >= part:
+                gone.discard(max(part))
+        if not gone:  # at least one, where one can go
+            gone.update([channel for channel in channels if {channel} not in parts][:1])
         removed.extend(roots[sorted(gone)].tolist())
     return removed
+
+
+def _pattern(channels: int, group: int, pattern: int) -> np.ndarray:
+    """Return bool ``[channels]``: more of them at one end, so that halves do not stay equal, or at random."""
+    if pattern > 1:
+        random = np.random.default_rng([pattern, group])
+        return random.random(channels) < random.uniform(0.2, 0.8)
+    place = np.arange(channels)
+    spread = (place * 0.6180339887 + group * 0.3819660113) % 1.0  # golden ratio: even at every scale
+    gone = spread < (0.35 if pattern else 0.1) + 0.5 * place / channels
+    return gone[::-1] if pattern else gone
 
 
 @contextlib.contextmanager
