@@ -26,7 +26,7 @@ from .registry import FAILURES, RULES, unknown
 from .rules.slicing import assign_slice, selected, slice_
 from .trial import Trial, make_trial, reduced_attributes
 
-PATTERNS = 4
+PATTERNS = 5
 """How many ways to remove some of the channels are tried."""
 FEWER_PATTERNS = 2
 """The same where no number in the code has to be interpreted."""
@@ -48,6 +48,12 @@ class _KnownLabels(Labels):
         if (differ | unfrozen).any():
             raise ContradictionError("channels meet that do not belong together")
         return np.minimum(left, right)  # FIXED wins, as in the dense model
+
+
+def same_operation(one: Operation, other: Operation) -> bool:
+    """Whether two are called the same; a depthwise convolution of which one channel is left is an ordinary one."""
+    names = {operation.name.replace("depthwise_", "") for operation in (one, other)}
+    return len(names) == 1 and len(one.outputs) == len(other.outputs)
 
 
 class Disagreement(NamedTuple):
@@ -116,7 +122,7 @@ def _first_difference(
         if number >= len(pruned.operations):
             return number
         operation = pruned.operations[number]
-        if _kind(operation) != _kind(expected) or len(operation.outputs) != len(expected.outputs):
+        if not same_operation(operation, expected):
             return number
         again.site, again.step = site, (id(dense), number)
         again.expected = {
@@ -135,11 +141,6 @@ def _first_difference(
             if before in read and not _as_expected(result, before, again, flow, trial.removed):
                 return number
     return None
-
-
-def _kind(operation: Operation) -> str:
-    """The name of an operation; a depthwise convolution of which one channel is left is called an ordinary one."""
-    return operation.name.replace("depthwise_", "")
 
 
 def _takes_the_same(operation: Operation, expected: Operation, again: Flow, flow: Flow, removed: np.ndarray) -> bool:

@@ -125,6 +125,13 @@ def _integers(layer: paddle.nn.Layer) -> Iterator[tuple[str, int]]:
                     yield f"{name}[{i}]", entry
 
 
+def get_attribute(layer: paddle.nn.Layer, attribute: str) -> int:
+    """Return an attribute ``width`` of a layer, or an entry ``widths[1]`` of one that is a list or tuple."""
+    name, _, entry = attribute.rstrip("]").partition("[")
+    value = getattr(layer, name)
+    return int(value[int(entry)] if entry else value)
+
+
 def set_attribute(layer: paddle.nn.Layer, attribute: str, value: int) -> None:
     """Set an attribute ``width`` of a layer, or an entry ``widths[1]`` of one that is a list or tuple."""
     name, _, entry = attribute.rstrip("]").partition("[")

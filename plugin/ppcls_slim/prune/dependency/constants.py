@@ -23,13 +23,13 @@ from .modes import Mode
 from .trial import make_trial, reduced_attributes
 
 
-def changed(dense: Program, pruned: Program, flow: Flow) -> list[int]:
+def changed(dense: Program, pruned: Program, flow: Optional[Flow]) -> list[int]:
     """Return the operations whose constants are others in the pruned program, where shapes do not tell.
 
     Args:
         dense: the recorded program.
         pruned: the same operations, recorded with some channels removed.
-        flow: the analysis of ``dense``.
+        flow: the analysis of ``dense``; without it, bounds of slices are not compared.
     """
     read = {tensor for operation in dense.operations for tensor in operation.inputs}
     read.update(tensor for _, tensor in dense.outputs)
@@ -107,18 +107,18 @@ def _used_by(program: Program, number: int) -> str:
     return next(readers, operation.name)
 
 
-def _values(operation: Operation, dense: Operation, flow: Flow) -> dict[Any, Any]:
+def _values(operation: Operation, dense: Operation, flow: Optional[Flow]) -> dict[Any, Any]:
     """The constants of an operation without those that count positions along the labelled axis of its input.
 
     Args:
         operation: of the dense or the pruned program.
         dense: the same operation in the dense program.
-        flow: the analysis of the dense program.
+        flow: the analysis of the dense program, if there is one.
     """
     sizes = SIZES.get(dense.name, ())
     values = {key: value for key, value in operation.constants.items() if key not in sizes}
     axes = operation.attrs.get("axes")
-    if axes is not None:  # a slice: along other axes, its bounds are numbers like any other
+    if axes is not None and flow is not None:  # a slice: along other axes, its bounds are numbers like any other
         axis = flow.axes.get(dense.inputs[0])
         values["bounds"] = [_bounds_elsewhere(operation.attrs.get(end), axes, axis) for end in ("starts", "ends")]
     return values

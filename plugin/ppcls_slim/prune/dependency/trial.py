@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Optional
 
@@ -12,7 +12,7 @@ import numpy as np
 from ...compat.layers import CONV_GROUPS
 from ...compat.paddle import paddle
 from ...graph.model import tensors_of
-from .code import set_attribute
+from .code import get_attribute, set_attribute
 from .flow import Flow
 from .groups import Grouping
 from .labels import FIXED
@@ -94,11 +94,18 @@ def _some_channels(flow: Flow, grouping: Grouping, pattern: int, some: Optional[
 
 
 def _pattern(channels: int, group: int, pattern: int) -> np.ndarray:
-    """Return bool ``[channels]``: more of them at one end, so that halves do not stay equal, or at random."""
-    if pattern > 1:
+    """Return bool ``[channels]``, True for those that go.
+
+    More of them at the end (0) or at the start (1), so that halves do not stay equal; only at the start (2) or at the
+    end (3); at random (4, …).
+    """
+    place = np.arange(channels)
+    if pattern in (2, 3):
+        gone = place < max(1, channels // 3)
+        return gone if pattern == 2 else gone[::-1]
+    if pattern > 3:
         random = np.random.default_rng([pattern, group])
         return random.random(channels) < random.uniform(0.2, 0.8)
-    place = np.arange(channels)
     spread = (place * 0.6180339887 + group * 0.3819660113) % 1.0  # golden ratio: even at every scale
     gone = spread < (0.35 if pattern else 0.1) + 0.5 * place / channels
     return gone[::-1] if pattern else gone
@@ -107,14 +114,21 @@ def _pattern(channels: int, group: int, pattern: int) -> np.ndarray:
 @contextlib.contextmanager
 def reduced_attributes(model: paddle.nn.Layer, flow: Flow, removed: np.ndarray) -> Iterator[None]:
     """Set groups of convolutions, and attributes that count channels, to what is left for a ``with`` block."""
-    before = []
-    groups = {(name, CONV_GROUPS): labels for name, labels in flow.grouped.items()}
+    counted = {**{(name, CONV_GROUPS): labels for name, labels in flow.grouped.items()}, **flow.sizes}
+    left = {place: int((~removed[flow.labels.find(labels)]).sum()) for place, labels in counted.items()}
+    with attributes_set(model, left):
+        yield
+
+
+@contextlib.contextmanager
+def attributes_set(model: paddle.nn.Layer, values: Mapping[tuple[str, str], int]) -> Iterator[None]:
+    """Give attributes of layers, ``(layer, attribute)``, other values for a ``with`` block."""
     layers = dict(model.named_sublayers(include_self=True))
+    before = {(name, attribute): get_attribute(layers[name], attribute) for name, attribute in values}
     try:
-        for (name, attribute), labels in [*groups.items(), *flow.sizes.items()]:
-            before.append((layers[name], attribute, len(labels)))
-            set_attribute(layers[name], attribute, int((~removed[flow.labels.find(labels)]).sum()))
+        for (name, attribute), value in values.items():
+            set_attribute(layers[name], attribute, value)
         yield
     finally:
-        for layer, attribute, value in before:
-            set_attribute(layer, attribute, value)
+        for (name, attribute), value in before.items():
+            set_attribute(layers[name], attribute, value)
