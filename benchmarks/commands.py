@@ -46,7 +46,8 @@ def _add_coverage(commands: Any) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="table to continue (default docs/coverage/paddle_VERSION.csv); with --page: tables to read, repeatable",
+        help="table to continue (default docs/coverage/paddle_VERSION_paddleclas_VERSION.csv); "
+        "with --page: tables to read, repeatable",
     )
     coverage.add_argument("--jobs", type=int, default=1, help="processes side by side (default 1)")
     coverage.add_argument("--limit", type=float, default=600, metavar="SECONDS", help="for one job (default 600)")
