@@ -23,6 +23,12 @@ from .draw import Spec
 from .network import SIZE, Network
 
 STEPS, QAT_STEPS, BATCH, TESTED = 120, 20, 64, 256
+METHODS: dict[str, dict[str, Any]] = {
+    "qat": {"name": "qat"},
+    "pact": {"name": "pact"},
+    # Clips much, so that what reads a feature map unclipped differs from what a convolution reads.
+    "clipped": {"name": "pact", "pact": {"alpha": 1.0}},
+}
 SHAPE = [1, SIZE, SIZE]
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -46,7 +52,7 @@ def trained(spec: Spec, images: np.ndarray, labels: np.ndarray) -> Network:
 
 def quantized(model: Network, spec: Spec, images: np.ndarray, labels: np.ndarray) -> QuantRecord:
     """Quantize it, and train it a little more."""
-    settings = QuantConfig(name=spec["method"], calibration_batches=4)
+    settings = QuantConfig(**METHODS[spec["method"]], calibration_batches=4)
     batches = [(paddle.to_tensor(images[start : start + BATCH]),) for start in range(0, 4 * BATCH, BATCH)]
     record = prepare.quantize(model, settings, batches, lambda batch: model(batch[0]))
     _train(model, images, labels, QAT_STEPS, 1e-3)
