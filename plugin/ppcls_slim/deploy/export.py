@@ -53,7 +53,10 @@ def export(job: ExportJob, compare: bool = True, target: Optional[str] = None) -
         if compressed:
             _write_sidecar(job, folder, verified.figures)
     logger.info(f"ppcls_slim: exported to {job.folder}{verified.note}")
-    return compare_with_dense(job, chosen, verified) if compressed and compare else []
+    rows = compare_with_dense(job, chosen, verified) if compressed and compare else []
+    if verified.warning is not None:
+        logger.warning(f"ppcls_slim: {verified.warning}")
+    return rows
 
 
 def _outputs(job: ExportJob) -> np.ndarray:

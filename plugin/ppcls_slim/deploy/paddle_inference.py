@@ -11,7 +11,7 @@ import numpy as np
 
 from ..checkpoint import SIDECAR
 from ..common.errors import SlimError
-from ..compat.onednn import export_patches
+from ..compat.onednn import export_patches, prepare_float_for_onednn
 from ..compat.paddle import gpu_available, paddle
 from ..compat.paddle_inference import (
     LEGACY_PROGRAM,
@@ -39,6 +39,8 @@ def save(model: paddle.nn.Layer, input_shape: Sequence[int], folder: Path) -> No
     spec = paddle.static.InputSpec(shape=[None, *input_shape], dtype="float32", name="x")
     with export_patches(model):
         paddle.jit.save(paddle.jit.to_static(model, input_spec=[spec], full_graph=True), str(folder / NAME))
+    if (folder / f"{NAME}{LEGACY_PROGRAM}").is_file():
+        prepare_float_for_onednn(folder / NAME)
 
 
 def files_of(folder: Path) -> tuple[Path, Path]:

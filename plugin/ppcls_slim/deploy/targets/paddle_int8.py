@@ -68,7 +68,7 @@ class PaddleInt8(PaddleTarget):
         """Compare fake-quant with the exported model in float (the reference run) and in int8, on evaluation data.
 
         Raises:
-            SlimError: Paddle cannot run the model in int8.
+            SlimError: Paddle cannot run the model in int8, or computes it wrong.
         """
         options = _options(job)
         compare = int8_parity.features if job.gives_features else int8_parity.top1_predictions
@@ -78,11 +78,10 @@ class PaddleInt8(PaddleTarget):
         found = {"source": job.samples.source, **compare(outputs, labels)}
         for line in int8_parity.lines(found):
             logger.info(f"ppcls_slim: {line}")
+        int8_parity.check(found, options.threshold)
         warning = int8_parity.warning(found, options.threshold)
-        if warning is not None:
-            logger.warning(f"ppcls_slim: {warning}")
         note = f"; {HOW_TO_RUN} beside it says how to run it fast"
-        return Verified({**found, "warned": warning is not None}, _rows(job, found), note)
+        return Verified({**found, "warned": warning is not None}, _rows(job, found), note, warning)
 
     def _ways_to_run(self, job: ExportJob, folder: Path) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
         def trained(images: np.ndarray) -> np.ndarray:
