@@ -23,7 +23,7 @@ from typing import Optional, Union
 from .outcome import EXECUTED, HANG, REFUSED, RIGHT, TRACEBACK, Verdict
 
 MEMORY = 12 << 30  # bytes of address space: an absurd size fails instead of taking the machine with it
-LIMIT = 120.0  # seconds; a case takes two on an idle machine
+LIMIT = 300.0  # seconds; a case takes two on an idle machine, and this one may be busy
 INTERRUPTED = 130
 _ERROR = "ppcls_slim: error: "
 

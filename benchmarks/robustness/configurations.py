@@ -15,7 +15,7 @@ from ppcls_slim.cli import main
 
 from .child import in_fork, in_process, judge
 from .expected import MeaninglessError, difference, what_is_written
-from .mutation import misspelt, mutate, odd_value, paths
+from .mutation import SHOWN, misspelt, mutate, odd_value, paths
 from .outcome import REFUSED, RIGHT, WRONG, Verdict
 from .reached import Understood, understood_in, up_to_the_model
 from .settings import doubtful
@@ -67,7 +67,7 @@ def mutated(rng: random.Random, workload: Workload, folder: Path) -> Tried:
     """Write one mutated configuration."""
     scenario, command = rng.choice(list(SECTIONS)), rng.choice(COMMANDS)
     config = workload.config(scenario, folder)
-    code = f"__import__('pathlib').Path({str(folder / 'executed')!r}).touch()"
+    code = "open('executed', 'w').close()"  # in the working directory, which is the folder
     overrides: list[str] = []
     how = rng.choice(["Slim", "Slim", "Slim", "Global", "Global", "name", "override", "override", "text"])
     if how == "Slim" and "Slim" not in config:
@@ -79,7 +79,7 @@ def mutated(rng: random.Random, workload: Workload, folder: Path) -> Tried:
         what = _rename_section(rng, config, code)
     elif how == "override":
         overrides = [_override(rng, config, code) for _ in range(rng.choice([1, 1, 2]))]
-        what = f"-o {' -o '.join(overrides)}"[:300]
+        what = f"-o {' -o '.join(overrides)}"[:SHOWN]
     else:
         what = "text"
     file = write_config(folder / "config.yaml", config)
@@ -93,7 +93,7 @@ def _rename_section(rng: random.Random, config: dict[str, Any], code: str) -> st
     section = config.setdefault("Slim", {"prune": {"pruned_ratio": 0.5}})
     if how == "value":
         config["Slim"] = odd_value(rng, code)
-        return f"Slim := {config['Slim']!r}"[:300]
+        return f"Slim := {config['Slim']!r}"[:SHOWN]
     name = misspelt(rng, "Slim")
     items = [("Slim", section), (name, section)] if how == "both" else [(name, section)]
     others = list(config.items())

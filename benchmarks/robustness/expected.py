@@ -147,7 +147,7 @@ def _refuse_repeated_keys(node: Any, top: bool = True) -> None:
     """In the file, in ``Global`` and in ``Slim``: which of two values is meant?"""
     if not isinstance(node, yaml.MappingNode):
         return
-    first: dict[str, Any] = {}
+    first: dict[Optional[str], Any] = {}
     for key, value in node.value:
         name = key.value if isinstance(key, yaml.ScalarNode) else None
         if name is not None and name in first and not _equal(first[name], value):

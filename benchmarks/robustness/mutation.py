@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Union
 
 Key = Union[str, int]
+SHOWN = 200  # letters of what was done
 TYPOS = ("drop", "double", "swap", "case", "space", "letter")
 ODD_NUMBERS = (-1, 0, 1, 2, 3, 7, 10**6, 10**14, -(10**30), 0.0, -0.0, 0.5, 1.0, 1.5, 1e-300, 1e308)
 NOT_NUMBERS = (float("nan"), float("inf"), float("-inf"))
@@ -21,7 +22,7 @@ ODD_TEXTS = (
     "fpgm",
     "pact",
     "é\u2028x",
-    "a" * 5000,
+    "a" * 300,
     "a.b.c",
     "*",
     "[",
@@ -101,7 +102,7 @@ def mutate(rng: random.Random, tree: Any, code: str, below: tuple[Key, ...] = ()
     if how == "add" and isinstance(holder, dict):
         new = misspelt(rng, str(key))
         holder[new] = odd_value(rng, code)
-        return f"{new!r}: {holder[new]!r} added beside {name}"[:300]
+        return f"{new!r}: {holder[new]!r} added beside {name}"[:SHOWN]
     if how == "delete":
         del holder[key]
         return f"{name} deleted"
@@ -111,7 +112,7 @@ def mutate(rng: random.Random, tree: Any, code: str, below: tuple[Key, ...] = ()
         return f"{name} := value of {'.'.join(map(str, other))}"
     value = [holder[key]] if how == "wrap" else odd_value(rng, code)
     holder[key] = value
-    return f"{name} := {value!r}"[:300]
+    return f"{name} := {value!r}"[:SHOWN]
 
 
 def flip_bits(rng: random.Random, content: bytes) -> bytes:
