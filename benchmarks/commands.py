@@ -87,6 +87,9 @@ def _add_robustness(commands: Any) -> None:
         metavar="KIND[=COUNT]",
         help="configurations, checkpoints, kills, two_runs, full_disk; default: all, 10,000 / 2,000 / 200 / 20 / 20",
     )
+    robustness.add_argument(
+        "--scenario", action="append", default=[], metavar="NAME", help="prune, masked, ...; repeatable; default: all"
+    )
     robustness.add_argument("--seed", type=int, default=0, help="of the campaign (default 0)")
     robustness.add_argument("--minutes", type=float, default=60, help="begin no further case after them (default 60)")
     robustness.add_argument("--jobs", type=int, default=2, help="cases at a time (default 2)")

@@ -1,1 +1,1 @@
-"""Hostile trials: mutated configurations, damaged checkpoints, runs that are killed. See docs/robustness.md."""
+"""What hostile input does: campaigns that look for tracebacks, hangs, losses and silent wrong results."""

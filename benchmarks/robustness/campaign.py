@@ -49,7 +49,7 @@ _tries: dict[str, Try] = {}  # of this process and its forks
 
 
 def campaign(
-    counts: Mapping[str, int], seed: int, seconds: float, jobs: int, work: Path, say: Callable[[str], None]
+    counts: Mapping[str, int], seed: int, seconds: float, jobs: int, workload: Workload, say: Callable[[str], None]
 ) -> list[Outcome]:
     """Run cases; return how each of them ended.
 
@@ -58,29 +58,28 @@ def campaign(
         seed: of the campaign; the cases have ``1_000_000 * seed`` and those after it.
         seconds: after which no further case is begun; a kind has its share of them.
         jobs: cases at a time.
-        work: folder to write in.
+        workload: prepared.
         say: prints a line.
     """
-    workload = prepared(work)
     outcomes: list[Outcome] = []
     shares = sum(KINDS[kind].share for kind in counts)
     for kind, count in counts.items():
         _tries[kind] = KINDS[kind].make(workload)
         end = time.monotonic() + seconds * KINDS[kind].share / shares
         seeds = range(1_000_000 * seed, 1_000_000 * seed + count)
-        outcomes += _of_kind(kind, seeds, end, jobs, work, say)
+        outcomes += _of_kind(kind, seeds, end, jobs, workload.folder.parent, say)
     return outcomes
 
 
-def one_case(kind: str, seed: int, work: Path) -> Outcome:
+def one_case(kind: str, seed: int, workload: Workload) -> Outcome:
     """Repeat one case, whose folder stays."""
-    _tries[kind] = KINDS[kind].make(prepared(work))
-    return _outcome(kind, seed, work, keep=True)
+    _tries[kind] = KINDS[kind].make(workload)
+    return _outcome(kind, seed, workload.folder.parent, keep=True)
 
 
-def prepared(work: Path) -> Workload:
+def prepared(work: Path, only: Sequence[str]) -> Workload:
     """Write the data, in a child: scikit-learn starts threads, and a process with threads must not fork."""
-    workload = Workload(work.resolve() / "workload")
+    workload = Workload(work.resolve() / "workload", tuple(only))
     workload.folder.mkdir(parents=True, exist_ok=True)
     ended = in_fork(workload.prepare, workload.folder)
     if ended.status != 0:

@@ -14,9 +14,10 @@ import numpy as np
 from ppcls_slim.cli import main
 
 from .child import Ended, in_fork, judge
-from .damage import Target, damage
+from .damage import damage
 from .outcome import RIGHT, WRONG, Verdict
 from .runs import logits_of_checkpoint, logits_of_export, must_end_well, undisturbed
+from .target import Target
 from .weights import digests, first_difference
 from .workload import EPOCHS, SECTIONS, Workload, prefix_of
 
@@ -45,7 +46,8 @@ class References:
 def make(workload: Workload) -> Callable[[int, Path], tuple[str, Verdict]]:
     """Train every scenario; see :data:`.campaign.KINDS`."""
     references = References({}, {}, {})
-    for scenario in SCENARIOS:
+    scenarios = workload.among(SCENARIOS)
+    for scenario in scenarios:
         references.finished[scenario] = undisturbed(workload, scenario)
         references.stopped[scenario] = undisturbed(workload, scenario, EPOCHS - 1)
         for way in dict.fromkeys(WAYS):
@@ -53,7 +55,7 @@ def make(workload: Workload) -> Callable[[int, Path], tuple[str, Verdict]]:
 
     def run(seed: int, folder: Path) -> tuple[str, Verdict]:
         rng = random.Random(f"checkpoints:{seed}")
-        scenario, way = rng.choice(SCENARIOS), rng.choice(WAYS)
+        scenario, way = rng.choice(scenarios), rng.choice(WAYS)
         source = references.finished if way in ("eval", "export") else references.stopped
         shutil.copytree(source[scenario] / "output", folder / "output")
         prefix = prefix_of(folder, "latest")

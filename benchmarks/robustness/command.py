@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Optional
@@ -17,8 +17,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before Paddle is imported: thre
 from ppcls_slim.cli import commands  # noqa: F401
 from ppcls_slim.common.errors import SlimError, did_you_mean
 
-from .campaign import KINDS, campaign, one_case
+from .campaign import KINDS, campaign, one_case, prepared
 from .outcome import table, write_record
+from .workload import SECTIONS
 
 
 def robustness(arguments: argparse.Namespace) -> bool:
@@ -29,16 +30,18 @@ def robustness(arguments: argparse.Namespace) -> bool:
     """
     import_all()
     signal.signal(signal.SIGTERM, _stop)
+    _known(arguments.scenario, SECTIONS, "--scenario")
     work = arguments.work or Path(tempfile.mkdtemp(prefix="robustness-"))
+    workload = prepared(work, arguments.scenario)
     if arguments.case:
         kind, seed = _case(arguments.case)
-        outcome = one_case(kind, seed, work)
+        outcome = one_case(kind, seed, workload)
         print(f"{outcome.what}\n{outcome.result}: {outcome.detail}\nits files are in {work}/{kind}-{seed}")
         return not outcome.is_finding
     counts = _counts(arguments.kinds)
     print(f"seed {arguments.seed}, {arguments.minutes:g} minutes, {arguments.jobs} at a time, in {work}", flush=True)
     began = time.monotonic()
-    outcomes = campaign(counts, arguments.seed, 60 * arguments.minutes, arguments.jobs, work, _say)
+    outcomes = campaign(counts, arguments.seed, 60 * arguments.minutes, arguments.jobs, workload, _say)
     print(table(outcomes))
     write_record(arguments.json, arguments.seed, outcomes, time.monotonic() - began)
     print(f"written to {arguments.json}")
@@ -54,7 +57,7 @@ def _counts(kinds: Sequence[str]) -> dict[str, int]:
     counts = {}
     for one in kinds or KINDS:
         name, _, count = one.partition("=")
-        _known(name)
+        _known([name], KINDS, "KIND")
         if count and not (count.isdigit() and int(count) > 0):
             raise SlimError(f"{one}: write it as {name}=100")
         counts[name] = int(count) if count else KINDS[name].count
@@ -63,15 +66,16 @@ def _counts(kinds: Sequence[str]) -> dict[str, int]:
 
 def _case(text: str) -> tuple[str, int]:
     kind, _, seed = text.partition(":")
-    _known(kind)
+    _known([kind], KINDS, "--case")
     if not seed.isdigit():
         raise SlimError(f"--case {text}: write it as {kind}:12")
     return kind, int(seed)
 
 
-def _known(kind: str) -> None:
-    if kind not in KINDS:
-        raise SlimError(f"'{kind}' is not a kind of case{did_you_mean(kind, list(KINDS))}; use {', '.join(KINDS)}")
+def _known(names: Sequence[str], known: Collection[str], what: str) -> None:
+    for name in names:
+        if name not in known:
+            raise SlimError(f"{what}: there is no {name}{did_you_mean(name, list(known))}; use {', '.join(known)}")
 
 
 def _say(line: str) -> None:

@@ -65,7 +65,7 @@ def make(workload: Workload) -> Callable[[int, Path], tuple[str, Verdict]]:
 
 def mutated(rng: random.Random, workload: Workload, folder: Path) -> Tried:
     """Write one mutated configuration."""
-    scenario, command = rng.choice(list(SECTIONS)), rng.choice(COMMANDS)
+    scenario, command = rng.choice(workload.among(list(SECTIONS))), rng.choice(COMMANDS)
     config = workload.config(scenario, folder)
     code = "open('executed', 'w').close()"  # in the working directory, which is the folder
     overrides: list[str] = []

@@ -23,11 +23,11 @@ LARGEST = 400_000  # bytes; the largest file of a checkpoint has about 320,000
 
 def make(workload: Workload) -> Callable[[int, Path], tuple[str, Verdict]]:
     """Run every scenario once undisturbed; see :data:`.campaign.KINDS`."""
-    wholes = {scenario: whole_run(workload, scenario) for scenario in SCENARIOS}
+    wholes = {scenario: whole_run(workload, scenario) for scenario in workload.among(SCENARIOS)}
 
     def run(seed: int, folder: Path) -> tuple[str, Verdict]:
         rng = random.Random(f"full_disk:{seed}")
-        scenario, epochs = rng.choice(SCENARIOS), rng.choice([0, 1])
+        scenario, epochs = rng.choice(list(wholes)), rng.choice([0, 1])
         limit = int(LARGEST * rng.random() ** 2)
         what = f"{scenario}: files of at most {limit} bytes from epoch {epochs + 1} on"
         file = workload.write(scenario, folder)

@@ -7,7 +7,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -68,12 +68,12 @@ class Kill:
 
 def make(workload: Workload) -> Callable[[int, Path], tuple[str, Verdict]]:
     """Run every scenario once undisturbed; see :data:`.campaign.KINDS`."""
-    wholes = {scenario: whole_run(workload, scenario) for scenario in SCENARIOS}
-    start_up = _start_up(workload, wholes["dense"])
+    wholes = {scenario: whole_run(workload, scenario) for scenario in workload.among(SCENARIOS)}
+    start_up = _start_up(workload, next(iter(wholes)), wholes)
 
     def run(seed: int, folder: Path) -> tuple[str, Verdict]:
         rng = random.Random(f"kills:{seed}")
-        scenario, as_a_user = rng.choice(SCENARIOS), rng.random() < AS_A_USER
+        scenario, as_a_user = rng.choice(list(wholes)), rng.random() < AS_A_USER
         file, whole = workload.write(scenario, folder), wholes[scenario]
         what, saved = f"{scenario}{' in new interpreters' if as_a_user else ''}: ", 0
         for _ in range(rng.choice([1, 1, 1, 2, MOST_KILLS])):
@@ -101,13 +101,13 @@ def resumed(file: Path, folder: Path, whole: Whole, saved: int) -> Verdict:
     return _after_resuming(in_fork(lambda: main(train_on(file)), folder), whole, folder, saved)
 
 
-def _start_up(workload: Workload, whole: Whole) -> float:
+def _start_up(workload: Workload, scenario: str, wholes: Mapping[str, Whole]) -> float:
     """Seconds until a new interpreter has imported everything."""
     folder = workload.folder / "start-up"
     shutil.rmtree(folder, ignore_errors=True)
-    ended = in_process(_as_a_user(workload.write("dense", folder)), folder)
+    ended = in_process(_as_a_user(workload.write(scenario, folder)), folder)
     must_end_well(ended)
-    return max(0.0, ended.seconds - whole.seconds)
+    return max(0.0, ended.seconds - wholes[scenario].seconds)
 
 
 def whole_run(workload: Workload, scenario: str) -> Whole:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,15 @@ class Workload:
 
     Attributes:
         folder: holds everything.
+        only: scenarios to try; empty: all.
     """
 
     folder: Path
+    only: tuple[str, ...] = ()
+
+    def among(self, scenarios: Sequence[str]) -> list[str]:
+        """Those of them that are tried."""
+        return [one for one in scenarios if not self.only or one in self.only]
 
     @property
     def digits(self) -> Path:
