@@ -77,7 +77,6 @@ def start(run: Callable[[], Optional[int]], folder: Path) -> Running:
         folder: working directory of the child.
     """
     reading, writing = os.pipe()
-    sys.stdout.flush()  # else the child would print it once more
     child = os.fork()
     if child == 0:
         os.close(reading)
@@ -145,10 +144,13 @@ def _one_line(text: str) -> Verdict:
 def _be_child(run: Callable[[], Optional[int]], folder: Path, writing: int) -> None:
     status = 1
     try:
-        for one in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(one, signal.default_int_handler if one == signal.SIGINT else signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for one in (signal.SIGTERM, signal.SIGALRM):
+            signal.signal(one, signal.SIG_DFL)
         os.dup2(writing, 1)
         os.dup2(writing, 2)
+        # What the parent had printed into its own and not flushed would be printed once more.
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
         os.chdir(folder)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         status = run() or 0
