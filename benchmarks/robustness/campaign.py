@@ -7,6 +7,7 @@ import multiprocessing
 import shutil
 import signal
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Optional
 
 from . import checkpoints, configurations, full_disk, kills, two_runs
 from .child import in_fork
-from .outcome import Outcome, Verdict
+from .outcome import TRACEBACK, Outcome, Verdict
 from .workload import Workload
 
 Try = Callable[[int, Path], tuple[str, Verdict]]
@@ -67,14 +68,14 @@ def campaign(
         _tries[kind] = KINDS[kind].make(workload)
         end = time.monotonic() + seconds * KINDS[kind].share / shares
         seeds = range(1_000_000 * seed, 1_000_000 * seed + count)
-        outcomes += _of_kind(kind, seeds, end, jobs, workload.folder.parent, say)
+        outcomes += _of_kind(kind, seeds, end, jobs, workload, say)
     return outcomes
 
 
 def one_case(kind: str, seed: int, workload: Workload) -> Outcome:
     """Repeat one case, whose folder stays."""
     _tries[kind] = KINDS[kind].make(workload)
-    return _outcome(kind, seed, workload.folder.parent, keep=True)
+    return _outcome(kind, seed, workload, keep=True)
 
 
 def prepared(work: Path, only: Sequence[str]) -> Workload:
@@ -88,11 +89,11 @@ def prepared(work: Path, only: Sequence[str]) -> Workload:
 
 
 def _of_kind(
-    kind: str, seeds: Sequence[int], end: float, jobs: int, work: Path, say: Callable[[str], None]
+    kind: str, seeds: Sequence[int], end: float, jobs: int, workload: Workload, say: Callable[[str], None]
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     began = told = time.monotonic()
-    run = functools.partial(_until, kind, end, work)
+    run = functools.partial(_until, kind, end, workload)
     with multiprocessing.get_context("fork").Pool(jobs, _be_worker) as pool:
         for outcome in pool.imap_unordered(run, seeds):
             if outcome is None:
@@ -119,18 +120,22 @@ def _progress(kind: str, outcomes: Sequence[Outcome], count: int, seconds: float
     return f"{kind}: {len(outcomes)} of {count} in {seconds:.0f} s: {parts}"
 
 
-def _until(kind: str, end: float, work: Path, seed: int) -> Optional[Outcome]:
+def _until(kind: str, end: float, workload: Workload, seed: int) -> Optional[Outcome]:
     """In a worker: run a case, unless time is over."""
-    return _outcome(kind, seed, work, keep=False) if time.monotonic() < end else None
+    return _outcome(kind, seed, workload, keep=False) if time.monotonic() < end else None
 
 
-def _outcome(kind: str, seed: int, work: Path, keep: bool) -> Outcome:
-    folder = work.resolve() / f"{kind}-{seed}"
+def _outcome(kind: str, seed: int, workload: Workload, keep: bool) -> Outcome:
+    folder = workload.folder.with_name(f"{kind}-{seed}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
         what, verdict = _tries[kind](seed, folder)
+    except Exception:  # an hour's work is not lost for a fault of the campaign's own
+        what, verdict = "the campaign itself failed", Verdict(TRACEBACK, traceback.format_exc())
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-    return Outcome(kind, seed, what, verdict.result, verdict.detail)
+    only = "".join(f" --scenario {scenario}" for scenario in workload.only)
+    repeat = f"python tools/robustness.py --case {kind}:{seed}{only}"
+    return Outcome(kind, seed, what, verdict.result, verdict.detail, repeat)

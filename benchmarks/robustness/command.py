@@ -31,6 +31,8 @@ def robustness(arguments: argparse.Namespace) -> bool:
     import_all()
     signal.signal(signal.SIGTERM, _stop)
     _known(arguments.scenario, SECTIONS, "--scenario")
+    if arguments.jobs < 1:
+        raise SlimError(f"--jobs {arguments.jobs}: give 1 or more")
     work = arguments.work or Path(tempfile.mkdtemp(prefix="robustness-"))
     workload = prepared(work, arguments.scenario)
     if arguments.case:

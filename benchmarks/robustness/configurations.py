@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -18,9 +18,10 @@ from .expected import MeaninglessError, difference, what_is_written
 from .mutation import SHOWN, misspelt, mutate, odd_value, paths
 from .outcome import REFUSED, RIGHT, WRONG, Verdict
 from .reached import Understood, understood_in, up_to_the_model
+from .runs import undisturbed
 from .settings import doubtful
 from .text import damage_text
-from .workload import ROOT, SECTIONS, Workload, write_config
+from .workload import ROOT, SECTIONS, Workload, prefix_of, write_config
 
 COMMANDS = ("train", "train", "train", "plan", "eval", "export")
 TO_THE_END, AS_A_USER = 0.08, 0.01  # shares of the cases that are run whole, and in a new interpreter
@@ -53,20 +54,31 @@ class Tried:
 
 
 def make(workload: Workload) -> Callable[[int, Path], tuple[str, Verdict]]:
-    """Nothing is needed beforehand; see :data:`.campaign.KINDS`."""
+    """Train every scenario, for the commands that need a checkpoint; see :data:`.campaign.KINDS`."""
+    scenarios = workload.among(list(SECTIONS))
+    trained = {scenario: str(prefix_of(undisturbed(workload, scenario), "latest")) for scenario in scenarios}
 
     def run(seed: int, folder: Path) -> tuple[str, Verdict]:
         rng = random.Random(f"configurations:{seed}")
-        tried = mutated(rng, workload, folder)
+        tried = mutated(rng, workload, trained, folder)
         return tried.what, _verdict(rng, tried, folder)
 
     return run
 
 
-def mutated(rng: random.Random, workload: Workload, folder: Path) -> Tried:
-    """Write one mutated configuration."""
-    scenario, command = rng.choice(workload.among(list(SECTIONS))), rng.choice(COMMANDS)
+def mutated(rng: random.Random, workload: Workload, trained: Mapping[str, str], folder: Path) -> Tried:
+    """Write one mutated configuration.
+
+    Args:
+        rng: chooses everything.
+        workload: of the campaign.
+        trained: scenario -> checkpoint, for the commands that need one.
+        folder: for the file.
+    """
+    scenario, command = rng.choice(list(trained)), rng.choice(COMMANDS)
     config = workload.config(scenario, folder)
+    if command in ("eval", "export"):
+        config["Global"]["pretrained_model"] = trained[scenario]
     code = "open('executed', 'w').close()"  # in the working directory, which is the folder
     overrides: list[str] = []
     how = rng.choice(["Slim", "Slim", "Slim", "Global", "Global", "name", "override", "override", "text"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 import shutil
@@ -110,6 +111,7 @@ def _start_up(workload: Workload, scenario: str, wholes: Mapping[str, Whole]) ->
     return max(0.0, ended.seconds - wholes[scenario].seconds)
 
 
+@functools.cache
 def whole_run(workload: Workload, scenario: str) -> Whole:
     """Train a scenario undisturbed."""
     folder = workload.folder / f"{scenario}-whole"
@@ -163,23 +165,20 @@ def _as_a_user(file: Path) -> list[str]:
 
 def _after_kill(ended: Ended, kill: Kill, folder: Path) -> Optional[Verdict]:
     """What is wrong with how it ended; None if nothing is."""
-    verdict = judge(ended, folder / "executed")
-    if verdict.result == RIGHT or (verdict.result == REFUSED and ended.status == INTERRUPTED):
-        return None
-    is_signal = ended.status in (-kill.signal, -signal.SIGALRM, INTERRUPTED)
-    trace = any(words in ended.text for words in TRACES)
-    if is_signal and not trace:
-        return None
     if ended.status is None:
-        return verdict
+        return judge(ended, folder / "executed")
+    ended_by_it = ended.status in (0, INTERRUPTED, -kill.signal, -signal.SIGALRM)  # 0: it came too late
+    if ended_by_it and not any(words in ended.text for words in TRACES):
+        return None
     return Verdict(TRACEBACK, f"after {kill.signal.name}: exit status {ended.status}: {last_line(ended.text)}")
 
 
 def _after_resuming(ended: Ended, whole: Whole, folder: Path, saved: int) -> Verdict:
     verdict = judge(ended, folder / "executed")
+    if verdict.result == REFUSED:  # it could go on, or start anew where nothing was saved
+        return Verdict(LOSS, f"cannot be resumed: {verdict.detail}")
     if verdict.result != RIGHT:
-        lost = verdict.result == REFUSED  # whatever was saved: it could have started anew
-        return Verdict(LOSS, f"cannot be resumed: {verdict.detail}") if lost else verdict
+        return verdict
     trained = epochs_saved(ended.text)
     if trained + saved > whole.epochs:
         return Verdict(LOSS, f"{saved} of {whole.epochs} epochs were saved, and {trained} were trained again")

@@ -37,6 +37,7 @@ class Outcome:
         what: was done.
         result: one of ``ALLOWED`` or ``FORBIDDEN``.
         detail: the message of one line, or what was seen instead.
+        repeat: the command that repeats it.
     """
 
     kind: str
@@ -44,16 +45,12 @@ class Outcome:
     what: str
     result: str
     detail: str
+    repeat: str
 
     @property
     def is_finding(self) -> bool:
         """Whether it must not happen."""
         return self.result not in ALLOWED
-
-    @property
-    def repeat(self) -> str:
-        """The command that repeats it."""
-        return f"python tools/robustness.py --case {self.kind}:{self.seed}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -74,7 +71,7 @@ def write_record(path: Path, seed: int, outcomes: Sequence[Outcome], seconds: fl
         "seed": seed,
         "seconds": round(seconds),
         "counts": {kind: dict(Counter(one.result for one in outcomes if one.kind == kind)) for kind in kinds},
-        "findings": [{**asdict(one), "repeat": one.repeat} for one in outcomes if one.is_finding],
+        "findings": [asdict(one) for one in outcomes if one.is_finding],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

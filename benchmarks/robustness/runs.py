@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from pathlib import Path
 from typing import Any, Optional
@@ -18,9 +19,8 @@ from ppcls_slim.verify.accuracy import logits_of
 from .child import Ended, in_fork
 from .workload import EPOCHS, Workload
 
-CODE = ("train", "-c")
 
-
+@functools.cache
 def undisturbed(workload: Workload, scenario: str, epochs: int = EPOCHS) -> Path:
     """Train a scenario as it should be; return its folder, which is another one than it was written in.
 

@@ -71,7 +71,8 @@ def test_a_fault_that_is_put_in_is_found(tmp_path, fault, kind, result):
     assert status == 1
     found = [one for one in record["findings"] if one["result"] == result]
     assert found, out
-    assert found[0]["repeat"] == f"python tools/robustness.py --case {found[0]['kind']}:{found[0]['seed']}"
+    case = f"{found[0]['kind']}:{found[0]['seed']}"
+    assert found[0]["repeat"] == f"python tools/robustness.py --case {case} --scenario prune"
     assert found[0]["repeat"] in out
 
 
@@ -247,5 +248,5 @@ def test_numbers_are_compared_and_nothing_is_run(tmp_path):
 
 
 def test_the_table_counts_results_of_each_kind():
-    outcomes = [Outcome("kills", 1, "", RIGHT, ""), Outcome("kills", 2, "", HANG, "")]
+    outcomes = [Outcome("kills", 1, "", RIGHT, "", ""), Outcome("kills", 2, "", HANG, "", "")]
     assert table(outcomes).splitlines()[2] == "| kills | 2 | 1 | 0 | 0 | 0 | 1 | 0 | 0 |"
