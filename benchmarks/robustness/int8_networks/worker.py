@@ -26,8 +26,12 @@ def work(tasks: Path, answers: Path) -> None:
         for text in tasks.read_text(encoding="utf-8").splitlines():
             task = json.loads(text)
             number = task["number"]
+
+            def begin(way: str, number: int = number) -> None:
+                say(number=number, begun=way)
+
             try:
-                for found in compare(task["spec"], lambda way, n=number: say(number=n, begun=way), task["skip"]):
+                for found in compare(task["spec"], begin, task["skip"]):
                     say(number=number, **found)
             except Exception:
                 say(number=number, raised=traceback.format_exc(limit=-4))

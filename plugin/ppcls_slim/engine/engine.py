@@ -103,22 +103,23 @@ class SlimEngine(Engine):
             SlimError: another training writes into ``Global.output_dir``.
         """
         with output_folder_locked(self.original_config):
-            self._train_locked()
-
-    def _train_locked(self) -> None:
-        writer = CheckpointWriter(self.state, self.metadata, self.progress)
-        self._hooks = [
-            Seeding(self.progress, self.train_dataloader),
-            *self.state.hooks(self.metadata, self.progress),
-        ]
-        with self._names.in_use(), while_training(writer.save_model, self._resume), writing_to(Path(self.output_dir)):
-            super().train()
-        if self.config["Global"]["epochs"] == 0 and not self.progress.saved:
-            self._save_untrained(writer)
-        for hook in self._hooks:
-            hook.after_train(unwrap(self.model))
-        if is_rank0():
-            self.state = self.state.finish(self._run(), self.progress)
+            writer = CheckpointWriter(self.state, self.metadata, self.progress)
+            self._hooks = [
+                Seeding(self.progress, self.train_dataloader),
+                *self.state.hooks(self.metadata, self.progress),
+            ]
+            with (
+                self._names.in_use(),
+                while_training(writer.save_model, self._resume),
+                writing_to(Path(self.output_dir)),
+            ):
+                super().train()
+            if self.config["Global"]["epochs"] == 0 and not self.progress.saved:
+                self._save_untrained(writer)
+            for hook in self._hooks:
+                hook.after_train(unwrap(self.model))
+            if is_rank0():
+                self.state = self.state.finish(self._run(), self.progress)
 
     def export(self, save_path: Any = None, uniform_output_enabled: bool = False, ema_module: Any = None) -> Any:
         """Export to ``Global.save_inference_dir``, verify, and compare with the dense model.
