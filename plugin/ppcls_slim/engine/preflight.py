@@ -181,9 +181,7 @@ def no_plan(found: Optional[Checkpoint], mode: str) -> str:
         return f"Slim.prune: {mode} needs a pruned checkpoint; give it with -o Global.pretrained_model=..."
     sidecar = checkpoints.with_suffix(found.path_prefix, checkpoints.SIDECAR)
     if found.manifest.complete:
-        return (
-            f"Slim.prune: {found.weights} is dense: remove the section, or give it to train as pretrained_model"
-        )
+        return f"Slim.prune: {found.weights} is dense: remove the section, or give it to train as pretrained_model"
     return (
         f"{found.weights} has no plan beside it ({sidecar.name}), so nothing says how it was pruned: copy that "
         "file too, or remove the Slim section if the model is dense"
