@@ -41,6 +41,10 @@ def build_dense(config: ClasConfig, mode: str, fetch_pretrained: bool = True) ->
             return build_model(dense, mode)
     except (AttributeError, NameError) as error:
         raise SlimError(f"Arch: {error}") from None if _is_unknown_arch(error, dense["Arch"]) else error
+    except ValueError as error:
+        if "pretrain path" not in f"{error}":
+            raise
+        raise SlimError(f"Arch.pretrained: {error}") from None
     except (OSError, RuntimeError) as error:
         if "ownload" not in f"{error}":
             raise

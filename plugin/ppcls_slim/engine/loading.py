@@ -150,7 +150,7 @@ def resume(
     if ema is not None:
         # PaddleClas keeps the averaged weights in .pdparams and the trained ones in .pdema.
         ema.set_state_dict(weights)
-        weights = checkpoint.load(checkpoints.AVERAGED)
+        weights = checkpoints.read_weights(checkpoint, checkpoints.AVERAGED)
     checkpoints.load_exactly(unwrap(net), weights, checkpoint.weights)
     if loss is not None and loss.parameters():
         checkpoints.load_exactly(loss, weights, checkpoint.weights)
