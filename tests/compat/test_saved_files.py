@@ -220,7 +220,7 @@ def test_containers():
 
 
 def test_whatever_a_backbone_loads_is_given_to_the_function_that_counts(tmp_path):
-    """Releases of PaddleClas differ in how they come to a file; they load it with ``paddle.load`` and ``set_dict``."""
+    """Releases of PaddleClas differ in how they find a file; all load it with ``paddle.load`` and ``set_dict``."""
     from ppcls_slim.compat.paddleclas.stand_ins import while_loading_backbones
 
     layer, calls = paddle.nn.Linear(2, 3), []
