@@ -217,3 +217,17 @@ def test_containers():
     value = collections.OrderedDict(a=(1, [2.5]), b={1, 2}, c=frozenset({3}), d=b"bytes", e=2**70, f=None)
     for protocol in range(5):
         assert unpickle(pickle.dumps(value, protocol=protocol)) == value
+
+
+def test_whatever_a_backbone_loads_is_given_to_the_function_that_counts(tmp_path):
+    """Releases of PaddleClas differ in how they find a file; all load it with ``paddle.load`` and ``set_dict``."""
+    from ppcls_slim.compat.paddleclas.stand_ins import while_loading_backbones
+
+    layer, calls = paddle.nn.Linear(2, 3), []
+    path = tmp_path / "w.pdparams"
+    paddle.save(layer.state_dict(), str(path))
+    with while_loading_backbones(lambda model, path: calls.append((model, path))):
+        layer.set_dict(paddle.load(str(path)))
+        layer.set_state_dict({"weight": paddle.ones([2, 3]), "bias": layer.bias})
+    assert calls == [(layer, str(path))]
+    assert layer.weight.numpy().tolist() == [[1.0] * 3] * 2

@@ -22,6 +22,7 @@ from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.compat.paddleclas.logger import logger
 from ppcls_slim.engine import loading
+from ppcls_slim.engine.progress import Progress
 from ppcls_slim.engine.states import Dense, Masked, Quantized, state_of
 from ppcls_slim.engine.training_states import read_states
 from ppcls_slim.zoo.cifar_resnet import BACKBONES
@@ -273,6 +274,30 @@ def test_states_of_paddleclas_may_hold_numbers_of_other_kinds(tmp_path):
     for metric in (np.float32(0.5), paddle.to_tensor(0.5), 1):
         paddle.save({"epoch": 2, "metric": metric}, f"{prefix}.pdstates")
         assert read_states(checkpoints.open_checkpoint(str(prefix), "test"))["epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"linear_0.w_0_velocity_0": [[0.0, 1.0]]}, r"linear_0.w_0_velocity_0 is \[1, 2\] there, and .* \[2, 3\]"),
+        ({"linear_0.w_0_velocity_0": [[0.0] * 3] * 2}, None),
+        ("text", "does not hold the states of an optimizer"),
+    ],
+)
+def test_states_of_an_optimizer_that_do_not_fit(tmp_path, state, words):
+    with paddle.utils.unique_name.guard():
+        layer = paddle.nn.Linear(2, 3)
+        optimizer = paddle.optimizer.Momentum(parameters=layer.parameters())
+    held = {key: paddle.to_tensor(value) for key, value in state.items()} if isinstance(state, dict) else state
+    paddle.save(layer.state_dict(), str(tmp_path / "latest.pdparams"))
+    paddle.save([held], str(tmp_path / "latest.pdopt"))
+    paddle.save({"epoch": 1, "metric": 0.5}, str(tmp_path / "latest.pdstates"))
+    found = checkpoints.open_checkpoint(str(tmp_path / "latest"), "test")
+    if words is None:
+        assert loading.resume(found, Progress(1), layer, [optimizer])["epoch"] == 1
+        return
+    with pytest.raises(SlimError, match=words):
+        loading.resume(found, Progress(1), layer, [optimizer])
 
 
 @pytest.mark.parametrize("content", ["", "[]", "null", "{}", "\ufeff{", "[" * 100_000, '{"weights": []}', "\x00"])

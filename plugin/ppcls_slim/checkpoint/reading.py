@@ -119,15 +119,20 @@ def _metadata(content: Mapping[str, Any]) -> Metadata:
         raise SlimError(f"it cannot be read ({first_mistake(error, Metadata)}): restore it from a copy") from None
 
 
-def read_weights(checkpoint: Checkpoint) -> Weights:
+def read_weights(checkpoint: Checkpoint, suffix: Optional[str] = None) -> Weights:
     """Load the weights.
+
+    Args:
+        checkpoint: any.
+        suffix: of another file of it that holds weights.
 
     Raises:
         SlimError: the file is damaged.
     """
-    weights = checkpoint.load(checkpoint.suffix)
+    weights = checkpoint.load(suffix or checkpoint.suffix)
     if not isinstance(weights, dict) or not all(hasattr(value, "shape") for value in weights.values()):
-        raise SlimError(f"{checkpoint.weights} does not hold weights by name: give what paddle.save wrote of a model")
+        file = with_suffix(checkpoint.path_prefix, suffix or checkpoint.suffix)
+        raise SlimError(f"{file} does not hold weights by name: give what paddle.save wrote of a model")
     return weights
 
 

@@ -62,6 +62,8 @@ def _clear_errors(arch: ClasConfig) -> Iterator[None]:
         near = did_you_mean(name, [*backbone_names(), *own_names()])
         raise SlimError(f"Arch: there is no backbone '{name}'{near}; {error}") from None
     except (TypeError, ValueError, AssertionError, LookupError, ArithmeticError) as error:
+        if "pretrain path" in f"{error}":
+            raise SlimError(f"Arch.pretrained: {error}") from None
         words = " ".join(str(error).split())[:200]
         raise SlimError(f"Arch: {name} cannot be built with these keys: {words}") from error
     except (OSError, RuntimeError) as error:

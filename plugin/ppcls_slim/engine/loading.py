@@ -150,23 +150,44 @@ def resume(
     if ema is not None:
         # PaddleClas keeps the averaged weights in .pdparams and the trained ones in .pdema.
         ema.set_state_dict(weights)
-        weights = checkpoint.load(checkpoints.AVERAGED)
+        weights = checkpoints.read_weights(checkpoint, checkpoints.AVERAGED)
     checkpoints.load_exactly(unwrap(net), weights, checkpoint.weights)
     if loss is not None and loss.parameters():
         checkpoints.load_exactly(loss, weights, checkpoint.weights)
-    _load_optimizers(optimizers, saved if isinstance(saved, list) else [saved], checkpoint)
+    shapes = {parameter.name: list(parameter.shape) for parameter in net.parameters()}
+    _load_optimizers(optimizers, saved if isinstance(saved, list) else [saved], checkpoint, shapes)
     progress.resume(states.get(STATE, {}), path_prefix, states["epoch"])
     logger.info(f"ppcls_slim: resuming after epoch {states['epoch']} of {path_prefix}")
     return {"metric": progress.best.metric if progress.best else states["metric"], "epoch": states["epoch"]}
 
 
-def _load_optimizers(optimizers: Sequence[Optimizer], saved: Sequence[Any], checkpoint: Checkpoint) -> None:
+def _load_optimizers(
+    optimizers: Sequence[Optimizer], saved: Sequence[Any], checkpoint: Checkpoint, shapes: Mapping[str, list[int]]
+) -> None:
     file = checkpoints.with_suffix(checkpoint.path_prefix, checkpoints.OPTIMIZER)
     if len(saved) != len(optimizers):
         raise SlimError(f"{file} holds {len(saved)} optimizers, and the configuration has {len(optimizers)}")
     for optimizer, state in zip(optimizers, saved):
+        _check_shapes(state, shapes, file)
         try:
             optimizer.set_state_dict(state)
         except Exception as error:  # Paddle asserts, or fails where it does not
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
             raise SlimError(f"{file} does not fit the optimizer of the configuration ({reason})") from None
+
+
+def _check_shapes(state: Any, shapes: Mapping[str, list[int]], file: Path) -> None:
+    """Refuse states of parameters of other shapes, which Paddle would meet in the first step only.
+
+    Args:
+        state: of an optimizer; ``conv2d_0.w_0_velocity_0`` is one of the parameter ``conv2d_0.w_0``.
+        shapes: of the parameters, by the names that Paddle gave them.
+        file: for messages.
+    """
+    if not isinstance(state, dict):
+        raise SlimError(f"{file} does not hold the states of an optimizer: restore it")
+    for name, value in state.items():
+        owner = next((one for one in shapes if str(name).startswith(f"{one}_")), None)
+        if owner is None or not hasattr(value, "shape") or list(value.shape) in (shapes[owner], [], [1]):
+            continue
+        raise SlimError(f"{file}: {name} is {list(value.shape)} there, and the parameter is {shapes[owner]}")

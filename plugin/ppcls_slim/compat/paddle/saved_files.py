@@ -27,6 +27,18 @@ from . import paddle
 NAMES, PARTS = "StructuredToParameterName@@", "UnpackBigParamInfor@@"
 
 
+class SavedWeights(dict[str, Any]):
+    """What a file held, which knows the file.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, data: dict[str, Any], path: Path):
+        super().__init__(data)
+        self.path = path
+
+
 def load_saved(path: Path, content: bytes, return_numpy: bool = False, keep_name_table: bool = False) -> Any:
     """Return what ``paddle.load`` returns for a file of ``paddle.save``.
 
@@ -67,7 +79,10 @@ def paddle_load_restricted() -> Iterator[None]:
     def load(path: Any, **options: Any) -> Any:
         if options.get("safetensors"):
             return original(path, **options)
-        return load_saved(path, path.read() if hasattr(path, "read") else Path(path).read_bytes(), **options)
+        if hasattr(path, "read"):
+            return load_saved(Path("a buffer"), path.read(), **options)
+        data = load_saved(Path(path), Path(path).read_bytes(), **options)
+        return SavedWeights(data, Path(path)) if isinstance(data, dict) else data
 
     with replaced(paddle, load=load):
         yield

@@ -7,14 +7,14 @@ no hooks for them in 2.4.2 to develop; may go when PaddleClas has some.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..paddle.saved_files import paddle_load_restricted
+from ..paddle import paddle
+from ..paddle.saved_files import SavedWeights, paddle_load_restricted
 from ..patching import replaced
 from .clear_errors import with_key
 from .engine import load_engine
@@ -27,7 +27,6 @@ Engine: Any = ppcls_engine.Engine
 build_model = ppcls_engine.build_model
 build_dataloader = ppcls_engine.build_dataloader
 _save_model = save_load.save_model
-_load_dygraph_pretrain = save_load.load_dygraph_pretrain
 
 
 @contextmanager
@@ -59,21 +58,19 @@ def while_building(
 
 @contextmanager
 def while_loading_backbones(load_pretrained: Callable[[Any, str], None]) -> Iterator[None]:
-    """Load ``Arch.pretrained`` with this function, and let whatever else is loaded run no code.
+    """Load files of ``Arch.pretrained`` with this function, and let whatever else is loaded run no code.
 
-    Every backbone has imported PaddleClas's function by name.
+    Releases differ in how a backbone finds its file, or address. All of them end in ``paddle.load`` and ``set_dict``.
     """
+    original = paddle.nn.Layer.set_state_dict
 
-    def load(model: Any, path: str, *_: Any, **__: Any) -> None:
-        for layer in model if isinstance(model, list) else [model]:
-            load_pretrained(layer, path)
+    def set_state_dict(layer: Any, state: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(state, SavedWeights):
+            return load_pretrained(layer, str(state.path))
+        return original(layer, state, *args, **kwargs)
 
-    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "ppcls"]
-    with ExitStack() as replacements:
-        replacements.enter_context(paddle_load_restricted())
-        for module in modules:
-            if vars(module).get("load_dygraph_pretrain") is _load_dygraph_pretrain:
-                replacements.enter_context(replaced(module, load_dygraph_pretrain=load))
+    names = dict.fromkeys(("set_state_dict", "set_dict", "load_dict"), set_state_dict)
+    with paddle_load_restricted(), replaced(paddle.nn.Layer, **names):
         yield
 
 
