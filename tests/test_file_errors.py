@@ -96,6 +96,19 @@ def test_a_json_file_that_cannot_be_written(cli, small, tmp_path, place, words):
         assert all(word in result.message for word in words), result.message
 
 
+def test_a_folder_in_the_place_of_a_checkpoint(cli, small, tmp_path, trained):
+    latest = output_prefix(tmp_path / "output", "latest").with_name("latest.pdparams")
+    latest.unlink()
+    latest.mkdir()
+    for arguments in ([], ["--resume", "auto"]):
+        message = cli("train", "-c", small, *arguments).message
+        assert f"{latest}: Is a directory; a folder is where a file belongs" in message
+    latest.rmdir()
+    resumed = cli("train", "-c", small, "--resume", "auto")  # what was saved meanwhile takes its place
+    assert resumed.status == 0, resumed.err
+    assert f"going on with {latest.with_suffix('')}" in resumed.out
+
+
 def test_predictions_that_cannot_be_written(cli, small, tmp_path, digits, trained):
     assert cli("export", "-c", small, "-o", trained).status == 0
     image = digits / "images/test/0021_1.png"

@@ -29,7 +29,7 @@ sys.exit(main(["train", "-c", {config!r}]))
 @pytest.mark.parametrize(
     ("module", "kind", "status"),
     [
-        ("yaml", "SIGINT", 130),
+        ("pydantic", "SIGINT", 130),
         ("paddle.text", "SIGTERM", 143),  # Paddle has put its own handler in place by then
         ("ppcls.engine", "SIGTERM", 143),
     ],

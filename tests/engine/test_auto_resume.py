@@ -77,11 +77,15 @@ def test_a_training_that_was_stopped_ends_in_the_same_weights(train, stop, tmp_p
     assert_same_weights(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
 
 
-def test_two_stages_go_on_wherever_they_were_stopped(train, stop, tmp_path):
+@pytest.mark.parametrize(
+    "moments", [[(1, 2), (2, 2)], pytest.param([(1, None), (1, 1), (2, None), (2, 1)], marks=pytest.mark.slow)]
+)
+def test_two_stages_go_on_wherever_they_were_stopped(train, stop, tmp_path, moments):
+    """In front of the first epoch of a stage, or None: before the stage trains."""
     assert train(TWO_STAGES, "whole").status == 0
     expected = weights(tmp_path / "whole")
     assert {file.split("/")[0] for file in expected} >= {"float"}
-    for stage, epoch in [(1, None), (1, 1), (1, 2), (2, None), (2, 1), (2, 2)]:
+    for stage, epoch in moments:
         folder = f"stopped-{stage}-{epoch}"
         with stop(stage, epoch):
             assert train(TWO_STAGES, folder, "--resume", "auto").status == 130
@@ -127,6 +131,7 @@ def test_a_folder_without_its_latest_checkpoint_is_not_overwritten(train, tmp_pa
     assert str(latest.with_name("epoch_2")) in message
 
 
+@pytest.mark.slow
 def test_the_second_stage_of_an_earlier_training_is_not_taken_for_this_one(train, stop, tmp_path):
     assert train(TWO_STAGES, "output").status == 0
     with stop(1, 2):

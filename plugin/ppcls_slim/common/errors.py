@@ -28,7 +28,7 @@ _REMEDIES = {
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "free space there, or write to another place",
     (errno.EACCES, errno.EPERM, errno.EROFS): "change its permissions, or give another place",
     (errno.EEXIST, errno.ENOTDIR): "a file is where a folder belongs: move it, or give another place",
-    (errno.EISDIR,): "a folder is where a file belongs: name a file in it",
+    (errno.EISDIR,): "a folder is where a file belongs: move it, or name another file",
 }
 
 
