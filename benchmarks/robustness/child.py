@@ -99,7 +99,7 @@ def in_fork(run: Callable[[], Optional[int]], folder: Path, stop: Optional[Stop]
 def in_process(command: Sequence[Union[str, Path]], folder: Path, stop: Optional[Stop] = None) -> Ended:
     """Run a command as a user does, in a new interpreter; arguments as of :func:`in_fork`."""
     reading, writing = os.pipe()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(  # waited for below, by its number
         [str(part) for part in command], cwd=folder, stdout=writing, stderr=writing, env=environment
     )
@@ -149,8 +149,8 @@ def _be_child(run: Callable[[], Optional[int]], folder: Path, writing: int) -> N
             signal.signal(one, signal.SIG_DFL)
         os.dup2(writing, 1)
         os.dup2(writing, 2)
-        # What the parent had printed into its own and not flushed would be printed once more.
-        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+        # New ones: the parent's may hold what it has yet to print. By lines, so that an error stays the last of them.
+        sys.stdout, sys.stderr = (open(one, "w", 1, closefd=False) for one in (1, 2))  # noqa: SIM115
         os.chdir(folder)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         status = run() or 0

@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -70,7 +70,6 @@ class Kill:
 def make(workload: Workload) -> Callable[[int, Path], tuple[str, Verdict]]:
     """Run every scenario once undisturbed; see :data:`.campaign.KINDS`."""
     wholes = {scenario: whole_run(workload, scenario) for scenario in workload.among(SCENARIOS)}
-    start_up = _start_up(workload, next(iter(wholes)), wholes)
 
     def run(seed: int, folder: Path) -> tuple[str, Verdict]:
         rng = random.Random(f"kills:{seed}")
@@ -78,7 +77,7 @@ def make(workload: Workload) -> Callable[[int, Path], tuple[str, Verdict]]:
         file, whole = workload.write(scenario, folder), wholes[scenario]
         what, saved = f"{scenario}{' in new interpreters' if as_a_user else ''}: ", 0
         for _ in range(rng.choice([1, 1, 1, 2, MOST_KILLS])):
-            kill = _a_kill(rng, whole, start_up if as_a_user else 0.0)
+            kill = _a_kill(rng, whole, _start_up(workload) if as_a_user else 0.0)
             ended = _killed(file, folder, kill, as_a_user)
             what += f"{kill} ({ended.status}); "
             verdict = _after_kill(ended, kill, folder)
@@ -102,13 +101,13 @@ def resumed(file: Path, folder: Path, whole: Whole, saved: int) -> Verdict:
     return _after_resuming(in_fork(lambda: main(train_on(file)), folder), whole, folder, saved)
 
 
-def _start_up(workload: Workload, scenario: str, wholes: Mapping[str, Whole]) -> float:
-    """Seconds until a new interpreter has imported everything."""
-    folder = workload.folder / "start-up"
-    shutil.rmtree(folder, ignore_errors=True)
-    ended = in_process(_as_a_user(workload.write(scenario, folder)), folder)
+@functools.cache
+def _start_up(workload: Workload) -> float:
+    """Seconds until a new interpreter has imported everything; measured once in every worker that needs it."""
+    program = "from ppcls_slim.engine import stages, after_training"
+    ended = in_process([sys.executable, "-c", program], ROOT / "plugin")
     must_end_well(ended)
-    return max(0.0, ended.seconds - wholes[scenario].seconds)
+    return ended.seconds
 
 
 @functools.cache
