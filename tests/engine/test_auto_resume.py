@@ -127,6 +127,9 @@ def test_a_folder_without_its_latest_checkpoint_is_not_overwritten(train, tmp_pa
     assert train({"prune": PRUNE}, "output", "-o", "Global.save_interval=1").status == 0
     latest = output_prefix(tmp_path / "output", "latest").with_name("latest.pdparams")
     latest.unlink()
+    assert f"there is no file {latest}" in train({"prune": PRUNE}, "output", "--resume", "auto").message
+    for rest in latest.parent.glob("latest.*"):
+        rest.unlink()
     message = train({"prune": PRUNE}, "output", "--resume", "auto").message
     assert str(latest.with_name("epoch_2")) in message
 

@@ -24,6 +24,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with writing_to(path):
             yield path
         return
+    if path.is_symlink():
+        path = path.resolve()  # write where it points to, as opening it would
     path.parent.mkdir(parents=True, exist_ok=True)
     writing = _beside(path)
     with writing_to(path, aside=writing):

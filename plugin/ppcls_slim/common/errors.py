@@ -24,8 +24,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDIES = {
-    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "free space there, or write to another place",
+    _FULL: "free space there, or write to another place",
     (errno.EACCES, errno.EPERM, errno.EROFS): "change its permissions, or give another place",
     (errno.EEXIST, errno.ENOTDIR): "a file is where a folder belongs: move it, or give another place",
     (errno.EISDIR,): "a folder is where a file belongs: move it, or name another file",
@@ -41,7 +42,7 @@ def file_error(error: OSError) -> str:
 
 @contextmanager
 def writing_to(path: Path, aside: Optional[Path] = None) -> Iterator[None]:
-    """Name this path in errors of the system that name none, such as those of a full disk.
+    """Name this path in the errors of a full disk, which name none.
 
     Args:
         path: what the user knows.
@@ -50,7 +51,7 @@ def writing_to(path: Path, aside: Optional[Path] = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        unknown = error.filename is None or (aside is not None and str(error.filename).startswith(str(aside)))
-        if error.errno is not None and unknown:
+        full = error.errno in _FULL and error.filename is None
+        if full or (aside is not None and str(error.filename).startswith(str(aside))):
             error.filename = str(path)
         raise

@@ -57,7 +57,7 @@ def _latest_in(config: ClasConfig) -> Optional[Path]:
     checkpoints.finish_interrupted(output)
     folders = (output / str(config["Arch"]["name"]), output)  # releases of PaddleClas differ in this folder
     for folder in folders:
-        if checkpoints.with_suffix(folder / LATEST, checkpoints.WEIGHTS).is_file():
+        if any(folder.glob(f"{LATEST}.*")):  # where the weights alone are missing, opening it says so
             return folder / LATEST
     for folder in folders:
         numbers = [path.name[len("epoch_") : -len(checkpoints.WEIGHTS)] for path in folder.glob("epoch_*.pdparams")]

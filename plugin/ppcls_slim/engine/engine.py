@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..checkpoint import Checkpoint, Metadata
-from ..common.errors import writing_to
 from ..compat.distributed import is_rank0
 from ..compat.layers import unwrap
 from ..compat.paddle import paddle
@@ -108,11 +107,7 @@ class SlimEngine(Engine):
                 Seeding(self.progress, self.train_dataloader),
                 *self.state.hooks(self.metadata, self.progress),
             ]
-            with (
-                self._names.in_use(),
-                while_training(writer.save_model, self._resume),
-                writing_to(Path(self.output_dir)),
-            ):
+            with self._names.in_use(), while_training(writer.save_model, self._resume):
                 super().train()
             if self.config["Global"]["epochs"] == 0 and not self.progress.saved:
                 self._save_untrained(writer)

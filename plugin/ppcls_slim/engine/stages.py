@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from ..common.errors import SlimError
+from ..common.errors import SlimError, writing_to
 from ..compat.distributed import broadcast_from_rank0
 from ..compat.paddleclas.config import copy_config
 from ..compat.paddleclas.logger import logger
@@ -73,5 +73,6 @@ def _train(config: ClasConfig, training: Optional[str] = None) -> SlimEngine:
     engine = SlimEngine(config, "train")
     if training is not None:
         engine.progress.training = training
-    engine.train()
+    with writing_to(Path(config["Global"]["output_dir"])):
+        engine.train()
     return engine
