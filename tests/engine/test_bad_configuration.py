@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ppcls_slim.common.errors import SlimError
-from ppcls_slim.compat.paddle import paddle
+from ppcls_slim.compat.paddle import is_pir, paddle
 from ppcls_slim.config.prune import PruneConfig
 from ppcls_slim.engine.build import build_dense
 from ppcls_slim.prune.planning import make_plan
@@ -85,6 +85,8 @@ def test_a_forward_pass_that_cannot_be_recorded_is_the_reason():
 
 
 def test_an_image_shape_that_does_not_fit_names_the_layer():
+    if not is_pir():
+        pytest.skip("Paddle 2.6 records a matrix product of sizes that do not fit")
     model = paddle.nn.Sequential(paddle.nn.Conv2D(3, 8, 3), paddle.nn.Flatten(), paddle.nn.Linear(8, 4))
     with pytest.raises(SlimError, match=r"\(in 2\).*Global\.image_shape"):
         make_plan(model, PruneConfig(pruned_ratio=0.5), [3, 16, 16])

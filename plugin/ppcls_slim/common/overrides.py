@@ -30,7 +30,7 @@ def override(config: Sections, option: str) -> None:
     name, equals, text = option.partition("=")
     keys = name.split(".")
     if not equals or not all(keys):
-        raise SlimError(f"-o {option}: write it as Key.sub=value")
+        raise SlimError(f"-o {option:.100}: write it as Key.sub=value")
     part: Any = config
     for i, key in enumerate(keys[:-1]):
         part = _inside(part, keys, i, key)

@@ -73,7 +73,7 @@ def parse_yaml(text: str, name: str) -> Any:
         _Unfolded(name).size(node)
         return loader.construct_document(node)
     except yaml.YAMLError as error:
-        raise SlimError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise SlimError(f"{name} is not valid YAML: {' '.join(str(error).split())[:300]}") from None
     except RecursionError:
         raise SlimError(f"{name} is nested deeper than {MOST_LEVELS} levels") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:  # e.g. of `!!int word`
