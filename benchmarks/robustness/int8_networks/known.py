@@ -26,6 +26,9 @@ KNOWN: dict[str, Spec] = {
     "concatenated signs": _network(
         _conv(0, None), ["act", [1], "relu"], ["negate", [1], None], ["concat", [3, 0, 2], None], _conv(4)
     ),
+    "difference of unsigned": _network(
+        *(["transpose", [0], False], ["subtract", [1, 0], None], ["squeeze", [0], "hardsigmoid"]), head="conv"
+    ),
     "crelu": _network(
         _conv(0, None),
         *(["act", [1], "relu"], ["negate", [1], None], ["act", [3], "relu"], ["negate", [4], None]),

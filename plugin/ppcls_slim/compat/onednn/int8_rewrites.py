@@ -25,6 +25,7 @@ from . import (
     residual_scales,
     scale_operators,
     transpose_scales,
+    unsigned_differences,
     unsigned_shortcuts,
 )
 
@@ -44,8 +45,9 @@ AFTER_MEASURING: Sequence[Rewrite] = (
     # before empty slices are removed, which count as inputs of unknown sign.
     mixed_sign_concat.rewrite,
     concat_input_scales.rewrite,
-    # Only sets attributes: any place.
+    # Only set attributes: any place.
     transpose_scales.rewrite,
+    unsigned_differences.rewrite,
     # Both rename the operator's output; what was measured under the old name has its threshold already.
     large_averages.rewrite,
     scale_operators.rewrite,

@@ -22,9 +22,8 @@ from .. import paddle_inference
 from ..job import ExportJob
 from ..paddle_inference import Predictor
 from ..target import Verified
-from ._paddle import PaddleTarget
+from ._paddle import HOW_TO_RUN, PaddleTarget
 
-HOW_TO_RUN = "HOW_TO_RUN_FAST.txt"
 BATCH = 8
 """Images in a batch where the scales of residual sums are measured on the exported model."""
 
@@ -46,7 +45,6 @@ class PaddleInt8(PaddleTarget):
     Options = Options
     quantized = True
     headings = ("FP32", "int8")
-    may_write: Sequence[str] = (*paddle_inference.PROGRAMS, HOW_TO_RUN)
 
     def write(self, job: ExportJob, folder: Path) -> None:
         """Write the program, the weights, and how to run them in int8.
