@@ -65,8 +65,8 @@ def campaign(
     outcomes: list[Outcome] = []
     shares = sum(KINDS[kind].share for kind in counts)
     for kind, count in counts.items():
-        _tries[kind] = KINDS[kind].make(workload)
         end = time.monotonic() + seconds * KINDS[kind].share / shares
+        _tries[kind] = KINDS[kind].make(workload)
         seeds = range(1_000_000 * seed, 1_000_000 * seed + count)
         outcomes += _of_kind(kind, seeds, end, jobs, workload, say)
     return outcomes

@@ -24,7 +24,7 @@ from .outcome import EXECUTED, HANG, REFUSED, RIGHT, TRACEBACK, Verdict
 
 MEMORY = 12 << 30  # bytes of address space: an absurd size fails instead of taking the machine with it
 LIMIT = 300.0  # seconds; a case takes two on an idle machine, and this one may be busy
-INTERRUPTED = 130
+STOPPED = (130, 143)  # exit statuses after SIGINT and SIGTERM
 _ERROR = "ppcls_slim: error: "
 
 

@@ -21,7 +21,7 @@ class Done:
     Attributes:
         what: in words.
         forged: its check sums were made to fit, so that another result may be what it says now.
-        missing: files are missing, and the others are as they were.
+        missing: files are missing or cannot be one, and the others are as they were.
     """
 
     what: str
@@ -117,5 +117,5 @@ DAMAGES: dict[str, Callable[[random.Random, Target], str]] = {
     "code": call_code,
     "wrong content": wrong_content,
 }
-MISSING = ("files missing", "only weights")
+MISSING = ("files missing", "only weights", "not a file")
 FORGED = ("JSON edited", "other JSON", "code", "wrong content")

@@ -15,7 +15,7 @@ from typing import Optional
 
 from ppcls_slim.cli import main
 
-from .child import INTERRUPTED, Ended, Stop, in_fork, in_process, judge, last_line
+from .child import STOPPED, Ended, Stop, in_fork, in_process, judge, last_line
 from .outcome import LOSS, REFUSED, RIGHT, TRACEBACK, WRONG, Verdict
 from .runs import must_end_well
 from .weights import digests, first_difference
@@ -166,7 +166,7 @@ def _after_kill(ended: Ended, kill: Kill, folder: Path) -> Optional[Verdict]:
     """What is wrong with how it ended; None if nothing is."""
     if ended.status is None:
         return judge(ended, folder / "executed")
-    ended_by_it = ended.status in (0, INTERRUPTED, -kill.signal, -signal.SIGALRM)  # 0: it came too late
+    ended_by_it = ended.status in (0, *STOPPED, -kill.signal, -signal.SIGALRM)  # 0: it came too late
     if ended_by_it and not any(words in ended.text for words in TRACES):
         return None
     return Verdict(TRACEBACK, f"after {kill.signal.name}: exit status {ended.status}: {last_line(ended.text)}")
