@@ -46,7 +46,7 @@ def dry_run(config: ClasConfig, json_file: Optional[Path]) -> Plan:
     plan = _plan(config, section, checkpoint)
     warnings = checkpoint.metadata.warnings or [] if checkpoint is not None else []
     warnings = [*warnings, *random_weights_warnings(config, section, checkpoint)]
-    text = json.dumps({**plan.to_json(), "warnings": warnings}, indent=1)
+    text = json.dumps({**plan.to_json(), **({"warnings": warnings} if warnings else {})}, indent=1)
     if str(json_file) == "-":
         print(text)
         return plan
