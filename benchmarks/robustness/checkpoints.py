@@ -88,10 +88,9 @@ def _with_what_was_left_alone(
 ) -> Mapping[str, str]:
     """Files that the undamaged run leaves as they are count as undamaged: whoever opens them next is told."""
     original, expected = digests(references.stopped[scenario] / "output"), references.results[scenario, "auto"]
-    kept = {
-        name: sum for name, sum in original.items() if isinstance(expected, Mapping) and expected.get(name) == sum
-    }
-    return {**found, **{name: sum for name, sum in kept.items() if found.get(name) == before.get(name)}}
+    undamaged = expected if isinstance(expected, Mapping) else {}
+    kept = {name: one for name, one in original.items() if undamaged.get(name) == one}
+    return {**found, **{name: one for name, one in kept.items() if found.get(name) == before.get(name)}}
 
 
 def _undamaged(references: References, workload: Workload, scenario: str, way: str) -> Result:
