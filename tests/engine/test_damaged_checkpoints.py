@@ -281,6 +281,7 @@ def test_states_of_paddleclas_may_hold_numbers_of_other_kinds(tmp_path):
     [
         ({"linear_0.w_0_velocity_0": [[0.0, 1.0]]}, r"linear_0.w_0_velocity_0 is \[1, 2\] there, and .* \[2, 3\]"),
         ({"linear_0.w_0_velocity_0": [[0.0] * 3] * 2}, None),
+        ({"linear_0.w_0_velocity_0": "a text"}, r"linear_0.w_0_velocity_0 is a str there, and .* \[2, 3\]"),
         ("text", "does not hold the states of an optimizer"),
     ],
 )
@@ -288,7 +289,9 @@ def test_states_of_an_optimizer_that_do_not_fit(tmp_path, state, words):
     with paddle.utils.unique_name.guard():
         layer = paddle.nn.Linear(2, 3)
         optimizer = paddle.optimizer.Momentum(parameters=layer.parameters())
-    held = {key: paddle.to_tensor(value) for key, value in state.items()} if isinstance(state, dict) else state
+    held = state
+    if isinstance(state, dict):
+        held = {key: paddle.to_tensor(value) if isinstance(value, list) else value for key, value in state.items()}
     paddle.save(layer.state_dict(), str(tmp_path / "latest.pdparams"))
     paddle.save([held], str(tmp_path / "latest.pdopt"))
     paddle.save({"epoch": 1, "metric": 0.5}, str(tmp_path / "latest.pdstates"))

@@ -188,6 +188,7 @@ def _check_shapes(state: Any, shapes: Mapping[str, list[int]], file: Path) -> No
         raise SlimError(f"{file} does not hold the states of an optimizer: restore it")
     for name, value in state.items():
         owner = next((one for one in shapes if str(name).startswith(f"{one}_")), None)
-        if owner is None or not hasattr(value, "shape") or list(value.shape) in (shapes[owner], [], [1]):
+        found = list(value.shape) if hasattr(value, "shape") else f"a {type(value).__name__}"
+        if owner is None or found in (shapes[owner], [], [1]):
             continue
-        raise SlimError(f"{file}: {name} is {list(value.shape)} there, and the parameter is {shapes[owner]}")
+        raise SlimError(f"{file}: {name} is {found} there, and the parameter is {shapes[owner]}")
