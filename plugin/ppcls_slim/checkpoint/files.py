@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from ..common.errors import SlimError
+from ..common.errors import SlimError, file_error
 from ..common.locks import save_lock
 from .manifest import sealed
 
@@ -88,12 +88,11 @@ def finish_interrupted(folder: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    if target.is_dir():
-        raise SlimError(f"{target} is a folder, and a file of a checkpoint belongs there: move it away")
-    if target.parent.exists() and not target.parent.is_dir():
-        raise SlimError(f"{target.parent} is a file, and checkpoints belong into a folder there: move it away")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+    except OSError as error:
+        raise SlimError(file_error(error)) from None
 
 
 def sha256(path: Path) -> str:

@@ -28,8 +28,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDIES = {
     _FULL: "free space there, or write to another place",
     (errno.EACCES, errno.EPERM, errno.EROFS): "change its permissions, or give another place",
-    (errno.EEXIST, errno.ENOTDIR): "a file is where a folder belongs: move it, or give another place",
-    (errno.EISDIR,): "a folder is where a file belongs: move it, or name another file",
+    (errno.EEXIST, errno.ENOTDIR): "a file is where a folder belongs: move it away, or give another place",
+    (errno.EISDIR,): "a folder is where a file belongs: move it away, or name another file",
 }
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .atomic import write_json
-from .errors import SlimError
+from .errors import SlimError, file_error
 
 FOLDER, RUN, SAVE, HOLDER = "locks", "run.lock", "save.lock", "holder.json"
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -53,7 +53,7 @@ def run_lock(folder: Path, key: str) -> Iterator[None]:
         ) from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
-            raise SlimError(f"{key}: {folder} cannot be written ({error.strerror}): give another folder") from None
+            raise SlimError(f"{key}: {folder} cannot be written: {file_error(error)}") from None
     try:
         yield
     finally:

@@ -66,6 +66,7 @@ def parse_yaml(text: str, name: str) -> Any:
         SlimError: see above.
     """
     try:
+        _check_levels(text, name)
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
@@ -109,6 +110,18 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, (str, bool, int, float))
+
+
+def _check_levels(text: str, name: str) -> None:
+    """Refuse deep nesting before anything recurses into it."""
+    levels = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            levels += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            levels -= 1
+        if levels > MOST_LEVELS:
+            raise SlimError(f"{name} is nested deeper than {MOST_LEVELS} levels")
 
 
 class _Unfolded:
