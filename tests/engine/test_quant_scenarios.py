@@ -171,7 +171,7 @@ def test_an_alpha_that_ran_away_stops_with_its_layer_and_loses_nothing(cli, quan
     checkpoint = quantized(cli, path, tmp_path)
     weights = output_prefix(tmp_path / "output", "latest").with_suffix(".pdparams")
     before = weights.read_bytes()
-    stopped = cli("train", "-c", quant(pact={"learning_rate": 1e9}))
+    stopped = cli("train", "-c", quant(pact={"weight_decay": 1e9}))
     assert stopped.status == 2
     assert re.search(r"PACT: alpha of conv\.conv ran to \S+, which clips everything", stopped.message)
     assert weights.read_bytes() == before

@@ -36,8 +36,7 @@ def check_device(config: ClasConfig) -> None:
     if not usable(device):
         raise SlimError(
             f"Global.device is {device}, which this Paddle {paddle.__version__} cannot use"
-            f"{did_you_mean(device, {'cpu', 'gpu'} - {device})}: use cpu or gpu, or install a Paddle that is built for "
-            "it"
+            f"{did_you_mean(device, {'cpu', 'gpu'} - {device})}: use cpu or gpu, or install a Paddle built for it"
         )
 
 
