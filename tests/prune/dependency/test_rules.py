@@ -271,3 +271,28 @@ def test_the_model_is_left_as_it_was():
     for name, tensor in net.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), before[name])
     assert net(paddle.zeros([1, 3, 8, 8])).shape == [1, 5]
+
+
+def test_a_shortcut_added_to_the_first_channels_in_place():
+    class Widened(nn.Layer):
+        """The input is added to the first channels of a wider result, as in ReXNet."""
+
+        def __init__(self, into, out):
+            super().__init__()
+            self.conv, self.in_channels = nn.Conv2D(into, out, 1), into
+
+        def forward(self, x):
+            out = self.conv(x)
+            out[:, 0 : self.in_channels] += x
+            return out
+
+    class Two(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.one, self.two = nn.Conv2D(3, 27, 1), Widened(27, 38), Widened(38, 50)
+            self.fc = nn.Linear(50, 4)
+
+        def forward(self, x):
+            return self.fc(F.adaptive_avg_pool2d(self.two(self.one(self.stem(x))), 1).flatten(1))
+
+    assert not checked(Two()).frozen

@@ -96,12 +96,12 @@ def _some_channels(flow: Flow, grouping: Grouping, pattern: int, some: Optional[
 def _pattern(channels: int, group: int, pattern: int) -> np.ndarray:
     """Return bool ``[channels]``, True for those that go.
 
-    More of them at the end (0) or at the start (1), so that halves do not stay equal; only at the start (2) or at the
-    end (3); at random (4, …).
+    More of them at the end (0) or at the start (1), so that halves do not stay equal; one or two at the start (2) or
+    at the end (3), since a whole part that is cut off must not go; at random (4, …).
     """
     place = np.arange(channels)
     if pattern in (2, 3):
-        gone = place < max(1, channels // 3)
+        gone = place < (2 if channels >= 8 else 1)
         return gone if pattern == 2 else gone[::-1]
     if pattern > 3:
         random = np.random.default_rng([pattern, group])
