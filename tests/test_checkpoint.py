@@ -44,7 +44,7 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     sys.path[:0] = [{plugin!r}, {tests!r}]
     from test_checkpoint import save_number
-    from ppcls_slim.checkpoint import files
+    from ppcls_slim.checkpoint import writing as files
 
     def die(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +28,6 @@ from benchmarks.robustness.writes import before_every_write, end_after
 
 from conftest import ROOT
 
-resumes_by_itself = pytest.mark.skipif(
-    find_spec("ppcls_slim.engine.auto_resume") is None, reason="Global.checkpoints: auto is not there yet"
-)
 TRACE = "Traceback (most recent call last):\n  File ...\nKeyError: 'epochs'\n"
 
 
@@ -48,7 +44,6 @@ def run(tmp_path: Path, *arguments: str, fault: str = "") -> tuple[int, dict, st
     return done.returncode, json.loads(record.read_text()), done.stdout
 
 
-@resumes_by_itself
 def test_a_short_campaign_finds_nothing(tmp_path):
     status, record, out = run(
         tmp_path, "--seed", "3", "configurations=40", "checkpoints=12", "kills=3", "two_runs=1", "full_disk=1",
@@ -65,12 +60,10 @@ def test_a_short_campaign_finds_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("fault", "kind", "result"),
     [
-        pytest.param("sums_are_all_the_same", "checkpoints=30", "silent wrong result", marks=resumes_by_itself),
+        pytest.param("sums_are_all_the_same", "checkpoints=30", "silent wrong result", marks=pytest.mark.slow),
         pytest.param("overrides_are_evaluated", "configurations=40", "code executed", marks=pytest.mark.slow),
         pytest.param("sections_are_passed_over", "configurations=20", "silent wrong result", marks=pytest.mark.slow),
-        pytest.param(
-            "epochs_are_not_seeded", "kills=3", "silent wrong result", marks=[resumes_by_itself, pytest.mark.slow]
-        ),
+        pytest.param("epochs_are_not_seeded", "kills=3", "silent wrong result", marks=pytest.mark.slow),
     ],
 )
 def test_a_fault_that_is_put_in_is_found(tmp_path, fault, kind, result):

@@ -13,7 +13,7 @@ from ppcls_slim.compat.qat_layers import act_preprocess, set_act_preprocess
 from ppcls_slim.config.quant import QUANTIZERS, QuantConfig
 from ppcls_slim.config.section import json_schema, read_section
 from ppcls_slim.quant import convert, prepare
-from ppcls_slim.quant.alphas import alpha_line, note_alphas
+from ppcls_slim.quant.alpha_history import alpha_line, note_alphas
 from ppcls_slim.quant.quantizer import Quantizer, quantizer_of
 
 pytestmark = pytest.mark.paddle26

@@ -6,7 +6,7 @@ the versions that wrote it and the SHA-256 of every file. A checkpoint is all of
 
 from __future__ import annotations
 
-from .files import (
+from .writing import (
     AVERAGED,
     OPTIMIZER,
     SAFETENSORS,

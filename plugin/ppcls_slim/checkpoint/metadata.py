@@ -13,7 +13,7 @@ from ..compat.paddleclas.find import ppcls_version
 from ..compat.paddleslim import paddleslim_version
 from ..prune.plan import Plan
 from ..prune.schedules.mask_state import MaskState
-from ..quant.alphas import AlphaHistory
+from ..quant.alpha_history import AlphaHistory
 from ..quant.record import QuantRecord
 
 

@@ -20,7 +20,7 @@ from ..prune.plan import Plan
 from ..prune.schedules.mask_state import MaskState
 from ..quant.record import QuantRecord
 from . import safetensors_files
-from .files import SAFETENSORS, SIDECAR, WEIGHTS, finish_interrupted, path_prefix_of, with_suffix
+from .writing import SAFETENSORS, SIDECAR, WEIGHTS, finish_interrupted, path_prefix_of, with_suffix
 from .manifest import Manifest, unsealed
 from .metadata import Metadata
 

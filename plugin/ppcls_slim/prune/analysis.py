@@ -11,7 +11,7 @@ from ..config.prune import PruneConfig
 from ..graph.model import layer_of, shapes_of
 from .dependency import analyse
 from .dependency.groups import Group, Grouping
-from .dependency.search import NOT_RECORDED
+from .dependency.find_groups import NOT_RECORDED
 from .flops import Cost, measure
 
 MIN_REACHED = 0.05

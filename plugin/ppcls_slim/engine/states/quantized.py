@@ -12,7 +12,7 @@ from ...compat.paddleclas.logger import logger
 from ...config.quant import QuantConfig
 from ...prune.plan import Plan
 from ...quant import convert, prepare
-from ...quant.alphas import note_alphas
+from ...quant.alpha_history import note_alphas
 from ...quant.record import QuantRecord
 from .. import loading
 from ..hooks import Alphas, Hook
