@@ -6,6 +6,10 @@ the versions that wrote it and the SHA-256 of every file. A checkpoint is all of
 
 from __future__ import annotations
 
+from .fitting import Fit, fit, load_exactly, load_fitting
+from .metadata import AlphaHistory, Metadata, sidecar, versions
+from .reading import Checkpoint, Weights, load_file, open_checkpoint, read_weights
+from .safetensors_files import write as write_safetensors
 from .writing import (
     AVERAGED,
     OPTIMIZER,
@@ -20,10 +24,6 @@ from .writing import (
     with_suffix,
     write_sidecar,
 )
-from .fitting import Fit, fit, load_exactly, load_fitting
-from .metadata import AlphaHistory, Metadata, sidecar, versions
-from .reading import Checkpoint, Weights, load_file, open_checkpoint, read_weights
-from .safetensors_files import write as write_safetensors
 
 __all__ = [
     "AVERAGED",

@@ -20,9 +20,9 @@ from ..prune.plan import Plan
 from ..prune.schedules.mask_state import MaskState
 from ..quant.record import QuantRecord
 from . import safetensors_files
-from .writing import SAFETENSORS, SIDECAR, WEIGHTS, finish_interrupted, path_prefix_of, with_suffix
 from .manifest import Manifest, unsealed
 from .metadata import Metadata
+from .writing import SAFETENSORS, SIDECAR, WEIGHTS, finish_interrupted, path_prefix_of, with_suffix
 
 Weights = dict[str, paddle.Tensor]
 """Name -> value, as ``paddle.load`` returns a ``.pdparams``."""

@@ -10,8 +10,8 @@ from ..compat.paddle import paddle
 from ..config.prune import PruneConfig
 from ..graph.model import layer_of, shapes_of
 from .dependency import analyse
-from .dependency.groups import Group, Grouping
 from .dependency.find_groups import NOT_RECORDED
+from .dependency.groups import Group, Grouping
 from .flops import Cost, measure
 
 MIN_REACHED = 0.05
