@@ -40,7 +40,12 @@ def save(model: paddle.nn.Layer, input_shape: Sequence[int], folder: Path) -> No
     with export_patches(model):
         paddle.jit.save(paddle.jit.to_static(model, input_spec=[spec], full_graph=True), str(folder / NAME))
     if (folder / f"{NAME}{LEGACY_PROGRAM}").is_file():
-        prepare_float_for_onednn(folder / NAME)
+        try:
+            prepare_float_for_onednn(folder / NAME)
+        except RuntimeError:  # Paddle cuts files off without an error where the disk is full
+            raise SlimError(
+                f"{WEIGHTS} cannot be read back after it was written: free space on the disk, or write elsewhere"
+            ) from None
 
 
 def files_of(folder: Path) -> tuple[Path, Path]:
