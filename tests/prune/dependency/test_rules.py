@@ -11,7 +11,7 @@ from networks import Net, Pick, channel_index, checked, root_weights  # noqa: E4
 from paddle import nn  # noqa: E402
 from paddle.nn import functional as F  # noqa: E402
 
-from ppcls_slim.prune.dependency import analyse, search  # noqa: E402
+from ppcls_slim.prune.dependency import analyse, find_groups  # noqa: E402
 from ppcls_slim.verify.equivalence import remove  # noqa: E402
 
 
@@ -126,7 +126,7 @@ def test_a_size_that_is_computed_is_frozen_and_the_rest_is_not():
 
 
 def test_where_nothing_can_go_nothing_is_tried(monkeypatch):
-    monkeypatch.setattr(search, "disagreements", lambda *args: pytest.fail("the model was recorded again"))
+    monkeypatch.setattr(find_groups, "disagreements", lambda *args: pytest.fail("the model was recorded again"))
     grouping = analyse(nn.Sequential(nn.Conv2D(3, 8, 3)), [3, 8, 8])
     assert (grouping.groups, grouping.frozen) == ((), {"0": "an output of the model"})
 
