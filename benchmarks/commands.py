@@ -46,7 +46,8 @@ def _add_coverage(commands: Any) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="table to continue (default docs/coverage/paddle_VERSION.csv); with --page: tables to read, repeatable",
+        help="table to continue (default docs/coverage/paddle_VERSION_paddleclas_VERSION.csv); "
+        "with --page: tables to read, repeatable",
     )
     coverage.add_argument("--jobs", type=int, default=1, help="processes side by side (default 1)")
     coverage.add_argument("--limit", type=float, default=600, metavar="SECONDS", help="for one job (default 600)")
@@ -78,6 +79,28 @@ def _add_regress(commands: Any) -> None:
     regress.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
 
 
+def _add_robustness(commands: Any) -> None:
+    text = "mutate configurations, damage checkpoints, kill runs; exits with 1 if anything ends as it must not"
+    robustness = commands.add_parser("robustness", help=text, description=text)
+    robustness.add_argument(
+        "kinds",
+        nargs="*",
+        metavar="KIND[=COUNT]",
+        help="configurations, checkpoints, kills, two_runs, full_disk; default: all, 10,000 / 2,000 / 200 / 20 / 20",
+    )
+    robustness.add_argument(
+        "--scenario", action="append", default=[], metavar="NAME", help="prune, masked, ...; repeatable; default: all"
+    )
+    robustness.add_argument("--seed", type=int, default=0, help="of the campaign (default 0)")
+    robustness.add_argument("--minutes", type=float, default=60, help="begin no further case after them (default 60)")
+    robustness.add_argument("--jobs", type=int, default=2, help="cases at a time (default 2)")
+    robustness.add_argument("--case", metavar="KIND:SEED", help="repeat one case and keep its files")
+    robustness.add_argument("--work", type=Path, metavar="FOLDER", help="for temporary files (default: a new one)")
+    robustness.add_argument(
+        "--json", type=Path, metavar="FILE", default=Path("output/robustness.json"), help="default: %(default)s"
+    )
+
+
 def _coverage(arguments: argparse.Namespace) -> None:
     from benchmarks.backbones.command import coverage
 
@@ -97,8 +120,15 @@ def _regress(arguments: argparse.Namespace) -> int:
     return 0 if regress(arguments.rows, arguments.only, arguments.place, arguments.json) else EXIT_BELOW
 
 
+def _robustness(arguments: argparse.Namespace) -> int:
+    from benchmarks.robustness.command import robustness
+
+    return 0 if robustness(arguments) else EXIT_BELOW
+
+
 COMMANDS: dict[str, Command] = {
     "coverage": Command(_add_coverage, _coverage),
     "import-weights": Command(_add_import_weights, _import_weights),
     "regress": Command(_add_regress, _regress),
+    "robustness": Command(_add_robustness, _robustness),
 }

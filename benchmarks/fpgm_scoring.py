@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
 
+from ppcls_slim.checkpoint import load_exactly, load_file
 from ppcls_slim.compat.legacy_program import legacy_ir
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.compat.paddleclas.find import find_ppcls
@@ -72,7 +73,7 @@ def two_equal_models(arguments: argparse.Namespace) -> list[paddle.nn.Layer]:
     for _ in range(2):
         model = getattr(backbone, arguments.arch)()
         if arguments.weights:
-            model.set_state_dict(paddle.load(arguments.weights))
+            load_exactly(model, load_file(Path(arguments.weights)), Path(arguments.weights))
         elif models:
             model.set_state_dict(models[0].state_dict())
         model.eval()

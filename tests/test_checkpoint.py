@@ -44,7 +44,7 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     sys.path[:0] = [{plugin!r}, {tests!r}]
     from test_checkpoint import save_number
-    from ppcls_slim.checkpoint import files
+    from ppcls_slim.checkpoint import writing as files
 
     def die(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -104,6 +104,28 @@ def test_a_missing_checkpoint_names_those_that_are_there(tmp_path):
     save_number(tmp_path, 1)
     with pytest.raises(SlimError, match=r"there is no file .*lastest\.pdparams; .* has latest"):
         checkpoints.open_checkpoint(str(tmp_path / "model/lastest"), "Global.pretrained_model")
+
+
+@pytest.mark.parametrize("in_the_way", ["model/latest.pdparams", "model"])
+def test_what_is_in_the_place_of_a_file_is_named(tmp_path, in_the_way):
+    place = tmp_path / in_the_way
+    place.mkdir(parents=True) if in_the_way.endswith("pdparams") else place.write_text("")
+    with pytest.raises(SlimError, match=r"belong.*: move it away"):
+        save_number(tmp_path, 1)
+    place.rmdir() if place.is_dir() else place.unlink()
+    assert saved_number(tmp_path) == 1  # it was complete
+
+
+def test_weights_are_read_from_safetensors(tmp_path):
+    weights = {"w": paddle.full([2, 3], 1.5), "scale": paddle.to_tensor(2.0)}
+    checkpoints.write_safetensors(weights, tmp_path / "w.safetensors")
+    found = checkpoints.open_checkpoint(str(tmp_path / "w.safetensors"), "Global.pretrained_model")
+    assert found.weights == tmp_path / "w.safetensors"
+    for name, value in checkpoints.read_weights(found).items():
+        np.testing.assert_array_equal(value.numpy(), weights[name].numpy())
+    (tmp_path / "w.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:-3])
+    with pytest.raises(SlimError, match=r"w\.safetensors cannot be loaded"):
+        checkpoints.read_weights(found)
 
 
 def test_sha256_is_that_of_sha256sum(tmp_path):

@@ -12,7 +12,7 @@ from benchmarks.accuracy.pytorch_weights import depth_of, read_safetensors, to_p
 from ppcls_slim import checkpoint as checkpoints
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddle import paddle
-from ppcls_slim.config.prune import PruneConfig
+from ppcls_slim.config.prune import PruneConfig, ScheduleConfig
 from ppcls_slim.config.quant import QuantConfig
 from ppcls_slim.prune.schedules.mask_state import CONVOLUTIONS, MaskState
 from ppcls_slim.quant.calibrate import MinMaxObserver
@@ -122,6 +122,8 @@ def find_masked(weights: Mapping[str, np.ndarray]) -> Optional[MaskState]:
     zero, whole = sum(map(len, chosen.values())), sum(map(len, filters.values()))
     if not zero:
         return None
-    settings = PruneConfig(pruned_ratio=round(zero / whole, 4), schedule={"name": "masked", "layers": CONVOLUTIONS})
+    settings = PruneConfig(
+        pruned_ratio=round(zero / whole, 4), schedule=ScheduleConfig(name="masked", layers="convolutions")
+    )
     found = {name: positions for name, positions in chosen.items() if positions}
     return MaskState(CONVOLUTIONS, found, settings.model_dump(mode="json"), IMAGE)

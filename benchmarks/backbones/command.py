@@ -42,7 +42,7 @@ def coverage(arguments: argparse.Namespace) -> None:
     by_name = {one.name: one for one in backbones}
     names = _chosen(backbones, arguments.names, arguments.all)
     rows = [MatrixRow(name, by_name[name].file, job, paddle, release, digest) for job in jobs for name in names]
-    table = arguments.csv[0] if arguments.csv else Path(f"docs/coverage/paddle_{paddle}.csv")
+    table = arguments.csv[0] if arguments.csv else Path(f"docs/coverage/paddle_{paddle}_paddleclas_{release}.csv")
     signal.signal(signal.SIGTERM, _stop)
     finished = functools.partial(_finished, keep=arguments.keep)
     say = functools.partial(print, flush=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -18,25 +18,30 @@ def write_page(page: Path, tables: Sequence[Path], upstream: Optional[Path] = No
 
     Args:
         page: Markdown file.
-        tables: CSVs that the matrix wrote, one for each version of Paddle.
+        tables: CSVs that the matrix wrote, one for each version of Paddle and of PaddleClas.
         upstream: CSV with ``backbone``, ``fpgm_result``, ``fpgm_flops_drop`` and ``pact_qat_result``: what
             PaddleSlim itself does.
 
     Raises:
         SlimError: a table is missing or empty.
     """
-    results: dict[str, dict[tuple[str, str], MatrixRow]] = {}
+    results: dict[str, dict[str, dict[tuple[str, str], MatrixRow]]] = {}
     for table in tables:
         rows = read(table)
         if not rows:
             raise SlimError(f"--csv: {table} has no rows; run `ppcls-slim coverage` first")
         for row in rows:
-            results.setdefault(row.paddle, {})[row.key] = row
+            results.setdefault(row.paddleclas, {}).setdefault(row.paddle, {})[row.key] = row
     if not results:
         raise SlimError("--page needs the tables to write it from: give each with --csv")
     theirs = _upstream(upstream)
-    parts = (_head(results), summary(results, theirs), backbone_table(results, theirs), remarks(results))
-    text = "\n".join(line for part in parts for line in part)
+    parts = [_head(results)]
+    for release, of_release in results.items():
+        versions = " and ".join(sorted(of_release))
+        parts.append([f"## PaddleClas {release} on Paddle {versions}", ""])
+        parts += [summary(of_release, theirs), backbone_table(of_release, theirs), remarks(of_release)]
+        theirs = {}  # PaddleSlim was tried on the backbones of the first table
+    text = "\n".join(line for part in parts for line in part).rstrip()
     write_text(page, text + "\n")
 
 
@@ -49,11 +54,12 @@ def _upstream(table: Optional[Path]) -> dict[str, dict[str, str]]:
         return {line["backbone"]: line for line in csv.DictReader(file)}
 
 
-def _head(results: Results) -> list[str]:
-    everything = [row for rows in results.values() for row in rows.values()]
-    releases = " and ".join(sorted({row.paddleclas for row in everything}))
+def _head(results: Mapping[str, Results]) -> list[str]:
+    tables = [rows for of_release in results.values() for rows in of_release.values()]
+    everything = [row for rows in tables for row in rows.values()]
+    releases = " and of ".join(results)
     codes = ", ".join(sorted({f"`{row.code}`" for row in everything}))
-    versions = " and ".join(sorted(results))
+    versions = " and ".join(sorted({row.paddle for row in everything}))
     return [
         "# Coverage",
         "",

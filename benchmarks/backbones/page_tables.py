@@ -17,19 +17,19 @@ _TITLES = {"prune": "pruned", "quant": "int8"}
 
 def summary(results: Results, theirs: PaddleSlimResults) -> list[str]:
     """How many backbones of each version passed."""
-    table = [
-        "| | pruned | refused | failed | int8 | failed | not run |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    jobs = _jobs(results)
+    heads = ["", *(["pruned", "refused", "failed"] if "prune" in jobs else [])]
+    heads += [*(["int8", "failed"] if "quant" in jobs else []), "not run"]
+    table = [f"| {' | '.join(heads)} |".replace("|  |", "| |"), "|" + " --- |" * len(heads)]
     for version, rows in sorted(results.items(), reverse=True):
         cells = []
         total = len({row.backbone for row in rows.values()})
-        for job in JOBS:
+        for job in jobs:
             outcomes = [row.result for row in rows.values() if row.job == job]
             good, refused = outcomes.count(OK), outcomes.count(REFUSED)
             bad = len(outcomes) - good - refused
             cells += [f"{good} of {total}", *([str(refused)] if job == "prune" else []), str(bad)]
-        cells.append(str(len(JOBS) * total - len(rows)))
+        cells.append(str(len(jobs) * total - len(rows)))
         table.append(f"| Paddle {version} | {' | '.join(cells)} |")
     if theirs:
         pruned = sum(line["fpgm_result"] == OK for line in theirs.values())
@@ -52,7 +52,7 @@ def backbone_table(results: Results, theirs: PaddleSlimResults) -> list[str]:
     """A line for every backbone."""
     versions = sorted(results, reverse=True)
     heads = ["backbone", "FLOPs removed", *(["PaddleSlim"] if theirs else []), "frozen", "seconds"]
-    heads += [f"{_TITLES[job]}, {version}" for job in JOBS for version in versions]
+    heads += [f"{_TITLES[job]}, {version}" for job in _jobs(results) for version in versions]
     heads += ["int8, PaddleSlim"] if theirs else []
     table = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
     for name in _backbones(results):
@@ -61,12 +61,18 @@ def backbone_table(results: Results, theirs: PaddleSlimResults) -> list[str]:
         if theirs:
             cells.append(_theirs(theirs.get(name)))
         cells += [_each(rows, "frozen_share"), _slowest(rows)]
-        for job in JOBS:
+        for job in _jobs(results):
             cells += [_result(results[version].get((name, job))) for version in versions]
         if theirs:
             cells.append(theirs.get(name, {}).get("pact_qat_result", ""))
         table.append(f"| {' | '.join(cells)} |")
     return [*table, ""]
+
+
+def _jobs(results: Results) -> list[str]:
+    """The jobs that were run at all."""
+    found = {row.job for rows in results.values() for row in rows.values()}
+    return [job for job in JOBS if job in found]
 
 
 def _backbones(results: Results) -> list[str]:
@@ -99,18 +105,17 @@ def _theirs(line: Optional[Mapping[str, str]]) -> str:
 
 def remarks(results: Results) -> list[str]:
     """What is frozen, refused or failed, with the reasons."""
-    text = ["## What is frozen, and why", ""]
+    text = ["### What is frozen, and why", ""]
     for name in _backbones(results):
         reasons = dict.fromkeys(
             row.frozen for rows in results.values() if (row := rows.get((name, "prune"))) is not None and row.frozen
         )
         text += [f"- {name}: {' / '.join(reasons)}"] if reasons else []
-    text += ["", "## What was refused or failed, and why", ""]
+    text += ["", "### What was refused or failed, and why", ""]
     told: dict[tuple[str, str, str], list[str]] = {}
     for version, rows in sorted(results.items(), reverse=True):
         for row in rows.values():
             if row.result != OK:
                 told.setdefault((row.backbone, row.job, f"{row.result}: {row.error}"), []).append(version)
     text += [f"- {name}, {job}, on {' and '.join(where)}: {why}" for (name, job, why), where in told.items()]
-    text += [] if told else ["Nothing."]
-    return text
+    return [*text, *([] if told else ["Nothing."]), ""]

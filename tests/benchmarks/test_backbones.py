@@ -181,12 +181,26 @@ def test_every_constructor_is_found():
 def test_the_page_shows_both_versions_of_paddle(tmp_path):
     tables = [tmp_path / "new.csv", tmp_path / "old.csv"]
     write(tables[0], [a_row(result=OK, flops_removed=0.5, frozen="1 x an output of the model")])
-    write(tables[1], [MatrixRow("ResNet18", "", "prune", "2.6.2", "2.4.2", "0", result=REFUSED, error="no reason")])
+    release = read(tables[0])[0].paddleclas
+    write(tables[1], [MatrixRow("ResNet18", "", "prune", "2.6.2", release, "0", result=REFUSED, error="no reason")])
     write_page(tmp_path / "page.md", tables)
     page = (tmp_path / "page.md").read_text()
-    assert "| ResNet18 | 50.0 % |  |  | ok | refused |  |  |" in page
+    assert "| ResNet18 | 50.0 % |  |  | ok | refused |" in page
     assert "- ResNet18: 1 x an output of the model" in page
     assert "- ResNet18, prune, on 2.6.2: refused: no reason" in page
+
+
+def test_the_page_has_a_table_for_each_release_of_paddleclas(tmp_path):
+    tables = [tmp_path / "newer.csv", tmp_path / "installed.csv"]
+    for table, release, share in zip(tables, ("2.6.0", "2.4.2"), (0.486, 0.337)):
+        row = MatrixRow("ResNet18", "", "prune", "3.3.1", release, "0", result=OK, flops_removed=share)
+        write(table, [row])
+    write_page(tmp_path / "page.md", tables)
+    newer, installed = (tmp_path / "page.md").read_text().split("## PaddleClas ")[1:]
+    assert newer.startswith("2.6.0 on Paddle 3.3.1\n")
+    assert "| ResNet18 | 48.6 % |" in newer
+    assert installed.startswith("2.4.2 on Paddle 3.3.1\n")
+    assert "| ResNet18 | 33.7 % |" in installed
 
 
 def test_a_page_without_rows_is_an_error(tmp_path):

@@ -54,3 +54,11 @@ def test_files_are_moved_into_a_folder_that_exists(tmp_path):
         (writing / "inner/other").write_text("new")
     found = {path.name: path.read_text() for path in (tmp_path / "folder").rglob("*") if path.is_file()}
     assert found == {"kept": "old", "same": "new", "other": "new"}
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "target").write_text("before")
+    (tmp_path / "link").symlink_to("target")
+    write_text(tmp_path / "link", "after")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "after"

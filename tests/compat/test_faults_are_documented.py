@@ -10,7 +10,8 @@ import pytest
 from conftest import ROOT
 
 COMPAT = ROOT / "plugin/ppcls_slim/compat"
-NO_FAULTS = {"__init__", "export_time", "int8_rewrites", "predictor"}  # of onednn/: they apply those that are
+# Of onednn/: they apply those that are, or say what a pass does.
+NO_FAULTS = {"__init__", "export_time", "float_rewrites", "int8_rewrites", "predictor", "propagation"}
 FAULTS = sorted(
     path
     for path in [

@@ -158,3 +158,22 @@ def test_files_of_an_older_export_do_not_stay(job):
     assert not (job.folder / "inference.slim.json").exists()  # or the float model would be run in int8
     assert (job.folder / "mine.txt").exists()
     assert target_of(job.folder).load(job.folder).precision == "fp32"
+
+
+@pytest.mark.skipif(paddle.__version__.startswith("2."), reason="Paddle 3's programs only have these faults")
+def test_what_paddles_defaults_cannot_run_says_how_to_run_it(job):
+    from dataclasses import replace
+
+    from ppcls_slim.deploy.export import export
+
+    def leaky():
+        layers = paddle.nn.Conv2D(3, 4, 1), paddle.nn.LeakyReLU(), paddle.nn.Flatten(), paddle.nn.Linear(16, 5)
+        model = paddle.nn.Sequential(*layers)
+        model.eval()
+        return model
+
+    export(replace(job, model=leaky(), dense_model=leaky))
+    how_to = job.folder / "HOW_TO_RUN_FAST.txt"
+    assert 'config.delete_pass("conv_activation_onednn_fuse_pass")' in how_to.read_text(encoding="utf-8")
+    export(job)
+    assert not how_to.exists()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from stopped import TWO_STAGES, assert_same_weights, weights
 
 from conftest import ROOT, output_prefix
 from ppcls_slim.compat.paddle import paddle
@@ -16,10 +17,14 @@ pytestmark = pytest.mark.paddle26
 
 
 def launch(tool, folder, *arguments):
+    return launch_script(folder, ROOT / "tools" / f"{tool}.py", *arguments)
+
+
+def launch_script(folder, script, *arguments):
     return subprocess.run(
         [
             sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log",
-            str(ROOT / "tools" / f"{tool}.py"), *map(str, arguments),
+            str(script), *map(str, arguments),
         ],
         cwd=folder, capture_output=True, text=True, timeout=500,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -111,3 +116,40 @@ def test_two_processes_zero_the_same_filters_and_mask_them(small, tmp_path):
     assert len(first) == 2 and first[-1]  # before the first epoch, and after it
     assert first == second
     assert output_prefix(tmp_path / "output", "pruned_model")
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_where_the_first_finds_the_checkpoint(small, tmp_path):
+    """Two stages, stopped in the first and in the second; the weights are those of a training in one go."""
+    import yaml
+
+    config = yaml.safe_load(small.read_text())
+    config["Slim"] = TWO_STAGES
+    small.write_text(yaml.safe_dump(config))
+    kill = tmp_path / "train_and_die.py"
+    kill.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'plugin')!r})\n"
+        "import json, os, signal\n"
+        "from ppcls_slim.engine.hooks import Seeding\n"
+        "from ppcls_slim.engine.engine import SlimEngine\n"
+        "folder, stage, epoch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])\n"
+        "train, before_epoch, trained = SlimEngine.train, Seeding.before_epoch, []\n"
+        "def counted(engine):\n"
+        "    trained.append(engine)\n"
+        "    train(engine)\n"
+        "def killed(hook, model, number):\n"
+        "    if (len(trained), number) == (stage, epoch):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    before_epoch(hook, model, number)\n"
+        "SlimEngine.train, Seeding.before_epoch = counted, killed\n"
+        "from ppcls_slim.cli import main\n"
+        f"sys.exit(main(['train', '-c', {str(small)!r}, '--resume', 'auto',\n"
+        "    '-o', 'Global.epochs=2', 'Global.output_dir=' + folder]))\n"
+    )
+    for folder, stage, epoch in [("parts", 1, 2), ("parts", 2, 2), ("parts", 9, 9), ("whole", 9, 9)]:
+        done = launch_script(tmp_path, kill, folder, stage, epoch)
+        log = (tmp_path / "log/workerlog.0").read_text()
+        assert (done.returncode == 0) == (stage == 9), log[-3000:]
+        if (folder, stage) == ("parts", 9):
+            assert "going on with parts/MobileNetV1_x0_25/latest" in log  # of the second stage
+    assert_same_weights(weights(tmp_path / "parts"), weights(tmp_path / "whole"))

@@ -129,6 +129,9 @@ def test_classes_of_the_users_run_where_their_hooks_are(cli, quant, tmp_path, mo
     limits = [value.item() for name, value in weights.items() if name.endswith("_act_preprocess.limit")]
     assert len(limits) > 20  # one in each layer, and trained
     assert any(value != 4.0 for value in limits)
+    # A checkpoint alone does not make anything be imported.
+    refused = cli("eval", "-c", path, *checkpoint, "-o", "Slim=None")
+    assert "to import it, set Slim.quant.weight_preprocess=my_hooks.Halved" in refused.message
     runs = exported(cli, path, checkpoint, tmp_path)["verified"]["runs"]
     assert runs["exported, plain"]["same_as_fake_quant"] >= 0.9
 
@@ -168,7 +171,7 @@ def test_an_alpha_that_ran_away_stops_with_its_layer_and_loses_nothing(cli, quan
     checkpoint = quantized(cli, path, tmp_path)
     weights = output_prefix(tmp_path / "output", "latest").with_suffix(".pdparams")
     before = weights.read_bytes()
-    stopped = cli("train", "-c", quant(pact={"learning_rate": float("inf")}))
+    stopped = cli("train", "-c", quant(pact={"weight_decay": 1e9}))
     assert stopped.status == 2
     assert re.search(r"PACT: alpha of conv\.conv ran to \S+, which clips everything", stopped.message)
     assert weights.read_bytes() == before

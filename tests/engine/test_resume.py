@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from conftest import output_prefix
+from conftest import output_prefix, reseal
 from ppcls_slim.compat.paddle import paddle
 
 pytestmark = pytest.mark.paddle26
@@ -36,7 +36,7 @@ def test_resuming_equals_never_having_stopped(cli, small, tmp_path, monkeypatch,
     monkeypatch.setattr(Seeding, "before_epoch", interrupted)
     stopped = cli("train", *base, "-o", f"Global.output_dir={halves}")
     assert stopped.status == 130
-    assert "resume with -o Global.checkpoints" in stopped.err
+    assert "--resume auto" in stopped.err
     monkeypatch.setattr(Seeding, "before_epoch", before_epoch)
 
     latest = output_prefix(halves, "latest")
@@ -57,6 +57,7 @@ def test_resuming_remembers_the_best_model(cli, small, tmp_path):
     states = paddle.load(f"{stem}.pdstates")
     states["ppcls_slim"]["best"] = {"metric": 2.0, "epoch": 1}  # nothing can be better
     paddle.save(states, f"{stem}.pdstates")
+    reseal(stem)
     best = output_prefix(tmp_path / "output", "best_model").with_name("best_model.pdparams")
     before = best.read_bytes()
     assert cli("train", "-c", small, "-o", "Global.epochs=4", "-o", f"Global.checkpoints={stem}").status == 0
@@ -78,6 +79,7 @@ def test_a_resumed_schedule_removes_filters_from_the_best_model(cli, small, tmp_
     if not told:
         del states["ppcls_slim"]["saved"]
     paddle.save(states, f"{latest}.pdstates")
+    reseal(latest)
     result = cli("train", "-c", small, "-o", "Global.epochs=3", "-o", f"Global.checkpoints={latest}")
     assert result.status == 0, result.err
     assert f"{best} without its zeroed filters" in result.out
@@ -94,6 +96,7 @@ def test_a_run_resumed_in_another_folder_finds_the_best_model_of_the_first(cli, 
     states = paddle.load(f"{latest}.pdstates")
     states["ppcls_slim"]["best"] = {"metric": 2.0, "epoch": 1}
     paddle.save(states, f"{latest}.pdstates")
+    reseal(latest)
     other = ("-o", f"Global.output_dir={tmp_path / 'other'}", "-o", f"Global.checkpoints={latest}")
     result = cli("train", *base, *other, "-o", "Global.epochs=2")
     assert result.status == 0, result.err

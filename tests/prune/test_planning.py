@@ -89,3 +89,26 @@ def test_a_plan_tells_which_flops_pruning_cannot_reach():
         "  linear layers with 29.6 % of the FLOPs: widths of attention and MLPs stay",
     ]
     assert plan_table(plan).split("not pruned, and why:\n")[1].splitlines()[:2] == expected
+
+
+def test_a_backbone_that_asks_for_the_number_of_images_while_it_runs():
+    plan = make_plan(backbone("EfficientNetB0_small"), PruneConfig(pruned_ratio=0.3), [3, 224, 224])
+    assert not plan.frozen
+    assert round(100 * plan.pruned_flops, 1) == 48.6
+
+
+def test_code_that_does_something_else_with_the_channels_that_are_kept_is_an_error():
+    class Net(paddle.nn.Layer):
+        """Twelve channels are special, and only they."""
+
+        def __init__(self):
+            super().__init__()
+            self.stem, self.last = paddle.nn.Conv2D(3, 20, 3), paddle.nn.Conv2D(20, 4, 3)
+
+        def forward(self, x):
+            x = self.stem(x)
+            return self.last(-x if x.shape[1] == 12 else paddle.nn.functional.relu(x))
+
+    assert make_plan(Net(), PruneConfig(pruned_ratio=0.5), [3, 10, 10]).slices.params
+    with pytest.raises(SlimError, match=r"runs scale instead of relu: .*Slim\.prune\.skip, or choose another ratio"):
+        make_plan(Net(), PruneConfig(pruned_ratio=0.4), [3, 10, 10])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ppcls_slim.common.errors import SlimError
 from ppcls_slim.verify import int8 as int8_parity
 
 pytestmark = pytest.mark.paddle26
@@ -49,3 +50,21 @@ def test_without_labels_there_is_no_accuracy_and_still_a_verdict():
     assert int8_parity.accuracy_of(found, int8_parity.INT8) is None
     assert int8_parity.lines(found)[2] == "exported, int8: 100.00 % of top-1 predictions as fake-quant"
     assert int8_parity.warning(found, 0.0) is None
+
+
+@pytest.mark.parametrize(("fake", "int8"), [(0.806, 0.375), (0.797, 0.1)])
+def test_what_loses_a_fifth_of_top1_is_refused(fake, int8):
+    """Top-1 of digits that were multiplied by 0.5 and by 3 between convolutions, before Paddle's fault was mended."""
+    found = {"kind": int8_parity.TOP1, "samples": 360, "source": "digits"}
+    found["runs"] = {int8_parity.FAKE_QUANT: {"top1": fake}, int8_parity.INT8: {"top1": int8}}
+    with pytest.raises(SlimError, match=r"int8 is broken, it loses \d\d\.\d % of top-1 on 360 samples"):
+        int8_parity.check(found, 0.02)
+    int8_parity.check(found, 0.75)  # who knows it may export it
+    int8_parity.check({**found, "samples": 10}, 0.02)  # too few to tell
+
+
+def test_what_has_no_labels_or_loses_little_is_not_refused():
+    found = {"kind": int8_parity.TOP1, "samples": 360, "source": "noise"}
+    for before, after in ((None, None), (0.8, 0.65)):
+        runs = {int8_parity.FAKE_QUANT: {"top1": before}, int8_parity.INT8: {"top1": after}}
+        int8_parity.check({**found, "runs": runs}, 0.02)

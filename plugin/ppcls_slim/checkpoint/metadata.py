@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from typing import Any, Optional
+from typing import Annotated, Any, Optional
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from .. import __version__
 from ..compat.paddle import paddle
@@ -13,7 +13,7 @@ from ..compat.paddleclas.find import ppcls_version
 from ..compat.paddleslim import paddleslim_version
 from ..prune.plan import Plan
 from ..prune.schedules.mask_state import MaskState
-from ..quant.alphas import AlphaHistory
+from ..quant.alpha_history import AlphaHistory
 from ..quant.record import QuantRecord
 
 
@@ -28,6 +28,7 @@ class Metadata(BaseModel):
         alpha: PACT's clipping levels.
         metric: of these weights on the evaluation data, as PaddleClas counts it.
         epoch: after which these weights were saved.
+        warnings: of the training, that later steps repeat.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -35,10 +36,11 @@ class Metadata(BaseModel):
     top1_dense: Optional[float] = None
     top1_pruned: Optional[float] = None
     top1_calibrated: Optional[float] = None
-    changed_filters: Optional[list[list[int]]] = None
+    changed_filters: Optional[list[Annotated[list[int], Field(min_length=2, max_length=2)]]] = None
     alpha: Optional[AlphaHistory] = None
     metric: Optional[float] = None
     epoch: Optional[int] = None
+    warnings: Optional[list[str]] = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: what was set, and nothing else."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -11,12 +12,17 @@ from typing import Any, Optional
 from pydantic import ValidationError
 
 from ..common.errors import SlimError
+from ..common.locks import while_nobody_saves
+from ..common.validation import first_mistake
 from ..compat.paddle import paddle
+from ..compat.paddle.saved_files import load_saved
 from ..prune.plan import Plan
 from ..prune.schedules.mask_state import MaskState
 from ..quant.record import QuantRecord
-from .files import SIDECAR, WEIGHTS, finish_interrupted, path_prefix_of, sha256, with_suffix
+from . import safetensors_files
+from .manifest import Manifest, unsealed
 from .metadata import Metadata
+from .writing import SAFETENSORS, SIDECAR, WEIGHTS, finish_interrupted, path_prefix_of, with_suffix
 
 Weights = dict[str, paddle.Tensor]
 """Name -> value, as ``paddle.load`` returns a ``.pdparams``."""
@@ -32,6 +38,8 @@ class Checkpoint:
         metadata: the rest of the sidecar file: accuracy of the dense model, and so on.
         quant: how it was quantized; None for a float checkpoint.
         masked: filters that are zero and still in place, of a training with ``Slim.prune.schedule``.
+        manifest: what its files were when it was saved.
+        suffix: of the weights: ``.pdparams``, or ``.safetensors`` if that was asked for.
     """
 
     path_prefix: Path
@@ -39,11 +47,22 @@ class Checkpoint:
     metadata: Metadata = field(default_factory=Metadata)
     quant: Optional[QuantRecord] = None
     masked: Optional[MaskState] = None
+    manifest: Manifest = field(default_factory=Manifest)
+    suffix: str = WEIGHTS
 
     @property
     def weights(self) -> Path:
-        """The ``.pdparams`` file."""
-        return with_suffix(self.path_prefix, WEIGHTS)
+        """The file of the weights."""
+        return with_suffix(self.path_prefix, self.suffix)
+
+    def load(self, suffix: str) -> Any:
+        """Load one of its files.
+
+        Raises:
+            SlimError: it is missing, damaged, or was not saved with the others.
+        """
+        file = with_suffix(self.path_prefix, suffix)
+        return _load(file, _read(file, self.manifest, suffix))
 
 
 def open_checkpoint(path: str, key: str) -> Checkpoint:
@@ -58,89 +77,94 @@ def open_checkpoint(path: str, key: str) -> Checkpoint:
             sidecar was written for.
     """
     path_prefix = path_prefix_of(path)
-    for folder in (path_prefix.parent, path_prefix.parent.parent):
-        finish_interrupted(folder)
-    weights, sidecar = with_suffix(path_prefix, WEIGHTS), with_suffix(path_prefix, SIDECAR)
+    with ExitStack() as locks:
+        for folder in (path_prefix.parent, path_prefix.parent.parent):  # releases put a folder of Arch between
+            with suppress(OSError):  # a folder that cannot be written is read as it is
+                finish_interrupted(folder)
+            locks.enter_context(while_nobody_saves(folder))
+        return _opened(path_prefix, SAFETENSORS if path.endswith(SAFETENSORS) else WEIGHTS, key)
+
+
+def _opened(path_prefix: Path, suffix: str, key: str) -> Checkpoint:
+    weights, sidecar = with_suffix(path_prefix, suffix), with_suffix(path_prefix, SIDECAR)
     if not weights.is_file():
-        raise SlimError(f"{key}: there is no file {weights}{_others(weights)}")
+        raise SlimError(f"{key}: there is no file {weights}{_others(weights, suffix)}")
     if not sidecar.is_file():
-        return Checkpoint(path_prefix)
+        return Checkpoint(path_prefix, suffix=suffix)
     try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
-        expected = content.pop("weights")["sha256"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        content, manifest = unsealed(json.loads(sidecar.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SlimError(f"{sidecar} cannot be read ({error}): restore it from a copy") from None
-    if sha256(weights) != expected:
-        raise SlimError(
-            f"{weights} is not the file that {sidecar.name} was written for (its SHA-256 differs): it is cut off, "
-            "or was replaced; restore both from one save"
-        )
+    _read(weights, manifest, suffix)
     content.pop("written_by", None)  # written anew with every save
     prune, quant, masked = (content.pop(part, None) for part in ("prune", "quant", "zeroed"))
-    return Checkpoint(
-        path_prefix,
-        Plan.from_json(prune) if prune else None,
-        _metadata(content, sidecar),
-        QuantRecord.from_json(quant) if quant else None,
-        MaskState.from_json(masked) if masked else None,
-    )
+    try:
+        return Checkpoint(
+            path_prefix,
+            Plan.from_json(prune) if prune is not None else None,
+            _metadata(content),
+            QuantRecord.from_json(quant) if quant is not None else None,
+            MaskState.from_json(masked) if masked is not None else None,
+            manifest,
+            suffix,
+        )
+    except SlimError as error:
+        raise SlimError(f"{sidecar}: {error}") from None
 
 
-def _metadata(content: Mapping[str, Any], sidecar: Path) -> Metadata:
+def _metadata(content: Mapping[str, Any]) -> Metadata:
     try:
         return Metadata.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise SlimError(f"{sidecar} cannot be read ({key}: {first['msg']}): restore it from a copy") from None
+        raise SlimError(f"it cannot be read ({first_mistake(error, Metadata)}): restore it from a copy") from None
 
 
-def read_weights(checkpoint: Checkpoint) -> Weights:
+def read_weights(checkpoint: Checkpoint, suffix: Optional[str] = None) -> Weights:
     """Load the weights.
+
+    Args:
+        checkpoint: any.
+        suffix: of another file of it that holds weights.
 
     Raises:
         SlimError: the file is damaged.
     """
-    weights: Weights = load_file(checkpoint.weights)
+    weights = checkpoint.load(suffix or checkpoint.suffix)
+    if not isinstance(weights, dict) or not all(hasattr(value, "shape") for value in weights.values()):
+        file = with_suffix(checkpoint.path_prefix, suffix or checkpoint.suffix)
+        raise SlimError(f"{file} does not hold weights by name: give what paddle.save wrote of a model")
     return weights
 
 
 def load_file(path: Path) -> Any:
-    """``paddle.load`` with a message of one line.
+    """Load a file of ``paddle.save`` without running anything that it may hold.
 
     Raises:
         SlimError: the file is missing or damaged.
     """
+    return _load(path, _read(path, Manifest(), path.suffix))
+
+
+def _read(path: Path, manifest: Manifest, suffix: str) -> bytes:
     if not path.is_file():
         raise SlimError(f"there is no file {path}, which belongs to the checkpoint")
     try:
-        return paddle.load(str(path))
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise SlimError(
-            f"{path} cannot be loaded ({reason}): it is cut off or is not a Paddle file; restore it"
-        ) from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise SlimError(f"{path} cannot be read ({error.strerror})") from None
+    manifest.check(path, suffix, content)
+    return content
 
 
-def load_exactly(model: paddle.nn.Layer, weights: Mapping[str, Any], source: Path) -> None:
-    """Load weights that have to fit in every name and shape (PaddleClas skips what does not fit).
-
-    Raises:
-        SlimError: a parameter is missing or has another shape.
-    """
-    for name, tensor in model.state_dict().items():
-        if name not in weights:
-            raise SlimError(f"{source} has no {name}: it belongs to another model than Arch")
-        if tuple(weights[name].shape) != tuple(tensor.shape):
-            raise SlimError(
-                f"{source}: {name} is {list(weights[name].shape)} there and {list(tensor.shape)} in the model of Arch"
-            )
-    model.set_state_dict(dict(weights))
+def _load(path: Path, content: bytes) -> Any:
+    if path.suffix != SAFETENSORS:
+        return load_saved(path, content)
+    return safetensors_files.read(path, content)
 
 
-def _others(weights: Path) -> str:
+def _others(weights: Path, suffix: str) -> str:
     """Name the checkpoints that do lie there."""
-    found = sorted(path.name[: -len(WEIGHTS)] for path in weights.parent.glob(f"*{WEIGHTS}"))
+    found = sorted(path.name[: -len(suffix)] for path in weights.parent.glob(f"*{suffix}"))
     if not found:
         return ""
     return f"; {weights.parent} has {', '.join(found[:6])}"

@@ -4,33 +4,49 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Optional
 
-from ..common.errors import SlimError
+from ..common.errors import SlimError, file_error
+from . import signals
 from .commands import COMMANDS
 from .developer import developer_commands
 from .parser import parser
 
-EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 2, 130, 141
+EXIT_INPUT, EXIT_PIPE = 2, 141
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a sub-command; return the exit status."""
     arguments = parser().parse_args(argv)
-    try:
-        run = COMMANDS.get(arguments.command) or developer_commands()[arguments.command].run
-        status = run(arguments)
-    except SlimError as error:
-        print(f"ppcls_slim: error: {error}", file=sys.stderr)
-        return EXIT_INPUT
-    except BrokenPipeError:  # the reader of our output (head, less) had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_PIPE
-    except KeyboardInterrupt:
-        print(f"ppcls_slim: interrupted{_how_to_resume(arguments)}", file=sys.stderr)
-        return EXIT_INTERRUPTED
+
+    def interrupted(signum: int) -> None:
+        _say(f"stopped by {signal.Signals(signum).name}{_how_to_resume(arguments)}")
+
+    with signals.handled(interrupted):
+        try:
+            run = COMMANDS.get(arguments.command) or developer_commands()[arguments.command].run
+            status = run(arguments)
+            print(end="", flush=True)
+        except SlimError as error:
+            _say(f"error: {error}")
+            return EXIT_INPUT
+        except BrokenPipeError:  # the reader of our output (head, less) had enough
+            _drop_output()
+            return EXIT_PIPE
+        except OSError as error:
+            if error.errno is None:
+                raise  # not the system's: raised by a library, with a message of its own
+            if _drop_output() and error.filename is None:
+                error.filename = "standard output"
+            _say(f"error: {file_error(error)}")
+            return EXIT_INPUT
+        except KeyboardInterrupt as error:
+            signum = error.signum if isinstance(error, signals.Interrupted) else signal.SIGINT
+            interrupted(signum)
+            return signals.exit_status(signum)
     return status or 0
 
 
@@ -39,7 +55,19 @@ def script(command: str) -> None:
     sys.exit(main([command, *sys.argv[1:]]))
 
 
+def _drop_output() -> bool:
+    """Where stdout cannot be written, let what it still holds go nowhere: Python would print a trace at exit."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+def _say(line: str) -> None:
+    print(f"ppcls_slim: {line}", file=sys.stderr, flush=True)
+
+
 def _how_to_resume(arguments: argparse.Namespace) -> str:
-    if arguments.command != "train":
-        return ""
-    return "; resume with -o Global.checkpoints=.../latest (in the output folder, the last complete checkpoint)"
+    return "; go on with the same command and --resume auto" if arguments.command == "train" else ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Optional
 
+from ..common.atomic import write_text
 from ..common.errors import SlimError
+from . import signals
 
 if TYPE_CHECKING:
     from ..compat.paddleclas.types import ClasConfig, DataLoader
@@ -20,10 +20,12 @@ def _train(arguments: argparse.Namespace) -> None:
     from .configuration import checked_config
 
     config = checked_config(arguments)  # before the seconds that importing Paddle takes
+    if arguments.resume is not None:
+        config["Global"]["checkpoints"] = arguments.resume
     from ..engine.after_training import report_after_training
     from ..engine.stages import train
 
-    _catch_signals()
+    signals.unwind()
     report_after_training(train(config))
 
 
@@ -45,12 +47,14 @@ def _plan(arguments: argparse.Namespace) -> None:
     config = read_config(arguments)
     from ..engine.dry_run import dry_run
 
+    signals.unwind()
     dry_run(config, arguments.json)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
     from ..deploy.predict import predict
 
+    signals.unwind()
     predict(arguments)
 
 
@@ -61,6 +65,7 @@ def _benchmark(arguments: argparse.Namespace) -> None:
     from ..compat.paddle import default_device
     from ..deploy import benchmark
 
+    signals.unwind()
     device = arguments.device or default_device()
     measured = benchmark.benchmark(
         arguments.folders,
@@ -107,7 +112,7 @@ def _schema(arguments: argparse.Namespace) -> None:
     if arguments.file == "-":
         print(text)
     else:
-        Path(arguments.file).write_text(text + "\n", encoding="utf-8")
+        write_text(Path(arguments.file), text + "\n")
 
 
 def _engine(arguments: argparse.Namespace, mode: str) -> SlimEngine:
@@ -116,18 +121,8 @@ def _engine(arguments: argparse.Namespace, mode: str) -> SlimEngine:
     config = checked_config(arguments)  # before the seconds that importing Paddle takes
     from ..engine.engine import SlimEngine
 
-    _catch_signals()
+    signals.unwind()
     return SlimEngine(config, mode)
-
-
-def _catch_signals() -> None:
-    """After Paddle was imported: it puts handlers of its own in place, which print a trace and die."""
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
-
-
-def _interrupt(signum: int, frame: Optional[FrameType]) -> None:
-    raise KeyboardInterrupt
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Optional[int]]] = {

@@ -8,6 +8,9 @@ from typing import Any
 
 from .developer import developer_commands
 
+MOST = 1_000_000
+"""Images, threads, runs or classes that an argument may ask for."""
+
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of ``ppcls-slim``."""
@@ -22,6 +25,11 @@ def parser() -> argparse.ArgumentParser:
         ("export", "export a checkpoint to Paddle Inference, and check the result"),
     ):
         _add_config(commands.add_parser(name, help=text, description=text))
+    commands.choices["train"].add_argument(
+        "--resume",
+        metavar="CHECKPOINT",
+        help="go on with a checkpoint (as Global.checkpoints); 'auto': with what Global.output_dir holds, else start",
+    )
     plan = commands.add_parser(
         "plan",
         help="show what would be pruned, without training",
@@ -60,9 +68,9 @@ def _add_predict(commands: Any) -> None:
     predict.add_argument("--model-dir", type=Path, required=True, help="folder that export wrote")
     predict.add_argument("--images", type=Path, required=True, help="an image, or a folder of images")
     predict.add_argument("--device", choices=["cpu", "gpu"], help="default: the GPU if there is one")
-    predict.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    predict.add_argument("--batch-size", type=int, default=1, help="images at a time (default 1)")
-    predict.add_argument("--topk", type=int, help="classes to name (default: as exported)")
+    predict.add_argument("--threads", type=_positive, default=1, help="CPU threads (default 1)")
+    predict.add_argument("--batch-size", type=_positive, default=1, help="images at a time (default 1)")
+    predict.add_argument("--topk", type=_positive, help="classes to name (default: as exported)")
     predict.add_argument("--json", type=Path, metavar="FILE", help="also write the predictions there")
 
 
@@ -86,8 +94,8 @@ def _add_benchmark(commands: Any) -> None:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of 1 or more")
+    if not text.isdecimal() or not 1 <= int(text[:10]) <= MOST:
+        raise argparse.ArgumentTypeError(f"'{text[:40]}' is not a number from 1 to {MOST}")
     return int(text)
 
 

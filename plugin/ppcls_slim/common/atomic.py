@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .errors import writing_to
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -17,13 +20,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Missing parent folders are made. After an error nothing is left.
     """
+    if path.exists() and not path.is_file():  # a pipe or a device is no file to replace; a folder is refused
+        with writing_to(path):
+            yield path
+        return
+    if path.is_symlink():
+        path = path.resolve()  # write where it points to, as opening it would
     path.parent.mkdir(parents=True, exist_ok=True)
     writing = _beside(path)
-    try:
-        yield writing
-        writing.replace(path)
-    finally:
-        writing.unlink(missing_ok=True)
+    with writing_to(path, aside=writing):
+        try:
+            yield writing
+            writing.replace(path)
+        finally:
+            writing.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -37,12 +47,15 @@ def atomic_folder(folder: Path, replaced: Iterable[str] = ()) -> Iterator[Path]:
         folder: where the files go.
         replaced: names of files in ``folder`` that are removed even if the block writes none of that name.
     """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
     writing = _beside(folder)
     shutil.rmtree(writing, ignore_errors=True)
-    writing.mkdir()
     try:
-        yield writing
+        with writing_to(folder, aside=writing):
+            writing.mkdir()
+            yield writing
         try:
             writing.rename(folder)
         except OSError:  # it exists and is not empty

@@ -15,6 +15,15 @@ from .errors import SlimError, did_you_mean
 T = TypeVar("T")
 
 
+def entry_points(group: str) -> dict[str, importlib.metadata.EntryPoint]:
+    """Return the installed entry points of a group, by name; nothing is imported."""
+    if sys.version_info >= (3, 10):
+        found = importlib.metadata.entry_points(group=group)
+    else:
+        found = importlib.metadata.entry_points().get(group, [])
+    return {point.name: point for point in found}
+
+
 class Registry:
     """Choices by name. The name of a module is the name that the configuration accepts.
 
@@ -86,11 +95,7 @@ class Registry:
 
     def entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         """Return the installed entry points of the group, by name."""
-        if sys.version_info >= (3, 10):
-            found = importlib.metadata.entry_points(group=self.group)
-        else:
-            found = importlib.metadata.entry_points().get(self.group, [])
-        return {point.name: point for point in found}
+        return entry_points(self.group)
 
     def _modules(self) -> list[str]:
         """Return the modules of the package, without importing it: its parents may need Paddle."""

@@ -18,7 +18,7 @@ def first_mistake(error: ValidationError, model: type[BaseModel], root: str = ""
         model: what was validated.
         root: key of the whole in the file, for example ``Slim``.
     """
-    first = error.errors()[0]
+    first = _first(error.errors())
     path, section = _keys(first["loc"], model)
     if first["type"] == "extra_forbidden":
         wrong, known = str(first["loc"][-1]), list(section.model_fields)
@@ -30,7 +30,23 @@ def first_mistake(error: ValidationError, model: type[BaseModel], root: str = ""
     message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
     if first["type"] == "missing":
         return f"{where}: {message}"
-    return f"{where} is {first['input']!r}: {message}"
+    return f"{where} is {_shown(first['input'])}: {message}"
+
+
+def _first(errors: Sequence[Any]) -> Any:
+    """The first error. Of a number that may also be a word (``auto``) the error of the number."""
+    first = errors[0]
+    if first["type"] == "literal_error" and not isinstance(first["input"], str):
+        for other in errors[1:]:
+            if other["loc"][:-1] == first["loc"][:-1] and other["type"] not in ("literal_error", "none_required"):
+                return other
+    return first
+
+
+def _shown(value: Any) -> str:
+    """What the user wrote, on one line and not longer than that."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
 def _keys(location: Sequence[Any], model: type[BaseModel]) -> tuple[list[str], type[BaseModel]]:

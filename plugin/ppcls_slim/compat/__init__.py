@@ -8,6 +8,7 @@
 - ``legacy_program``, ``legacy_ops``, ``qat_export``, ``exported_layers``, ``exported_parts``: programs in legacy IR,
   as which int8 models are exported.
 - ``paddle_inference``, ``quiet_passes``: the configuration of Paddle Inference.
+- ``unpickling``, ``paddle/saved_files``: files of ``paddle.save``, loaded without running anything in them.
 - ``reparameterization``, ``distributed``, ``patching``: blocks with branches, processes, and changes for a while.
 
 ``tests/compat/test_boundary.py`` holds that no other folder does any of this.

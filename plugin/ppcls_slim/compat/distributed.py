@@ -25,3 +25,8 @@ def broadcast_from_rank0(make: Callable[[], T]) -> T:
 def is_rank0() -> bool:
     """Whether this is the first process, the one that writes files."""
     return bool(paddle.distributed.get_rank() == 0)
+
+
+def synchronizes(device: str) -> bool:
+    """Whether there is something to synchronize: several processes, each with a GPU, which the kernel needs."""
+    return device == "gpu" and int(paddle.distributed.get_world_size()) > 1

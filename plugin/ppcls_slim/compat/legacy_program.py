@@ -6,7 +6,7 @@ the int8 passes of Paddle Inference need.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,11 @@ from .paddle import paddle
 
 CONVOLVED = ("conv2d", "depthwise_conv2d", "batch_norm")
 RELU_OPS = ("relu", "relu6")
+ACTIVATIONS = (
+    *("abs", "clip", "gelu", "hard_sigmoid", "hard_swish", "leaky_relu", "mish", "relu", "relu6", "sigmoid", "silu"),
+    *("sqrt", "swish", "tanh"),
+)
+"""Operators that oneDNN fuses into what is before them."""
 QUANTIZERS = ("quantize_linear", "dequantize_linear", "fake_quantize_dequantize_moving_average_abs_max")
 SCALE_KEEPING = ("pool2d", "reshape2", "transpose2", "slice", "split", "nearest_interp", "nearest_interp_v2")
 """Operators whose output has values of their input only: oneDNN gives both the same scale."""
@@ -53,6 +58,12 @@ def program_of(path: Path) -> Iterator[Any]:
             paddle.disable_static()
 
 
+def save_program(path: Path, executor: Any, program: Any, feeds: Sequence[str], fetches: Any) -> None:
+    """Write a program that :func:`program_of` opened, inside its ``with`` block."""
+    inputs = [program.global_block().var(name) for name in feeds]
+    paddle.static.save_inference_model(str(path), inputs, fetches, executor, program=program, clip_extra=True)
+
+
 def producers_of(block: Any) -> dict[str, Any]:
     """Name of a variable -> the operator that computes it (the last one, where names are given twice)."""
     return {output: op for op in block.ops for output in op.output_arg_names}
@@ -67,6 +78,12 @@ def data_input(op: Any) -> str:
     """Name of the feature map that an operator of one input reads."""
     key = "Input" if op.type == "slice" or "conv2d" in op.type else "X"
     return str(op.input(key)[0])
+
+
+def is_float(op: Any) -> bool:
+    """Whether the output of an operator is of float32: not one of the sizes that shapes are computed from."""
+    kind = op.block.var(op.output("Out")[0]).desc.dtype()
+    return bool(kind == paddle.base.core.VarDesc.VarType.FP32)
 
 
 def quantized_activations(block: Any) -> set[str]:

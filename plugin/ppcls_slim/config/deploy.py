@@ -22,6 +22,7 @@ def target_names() -> list[str]:
 
 def _list_names(schema: dict[str, Any]) -> None:
     schema["items"]["enum"] = target_names()
+    schema["uniqueItems"] = True
 
 
 class DeployConfig(Section):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, Optional, Union
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ..common.registry import Registry
-from .base import Section
+from .base import Count, Ratio, Section, Side, absent_or, all_of, any_of, given, names_in_any_case, no
 
 CRITERIA = Registry("ppcls_slim.prune.importance.criteria", "ppcls_slim.criteria", "pruning method", "CRITERION")
 
@@ -30,17 +30,40 @@ class ScheduleConfig(Section):
     )
 
 
+_ASKED = any_of(given("pruned_ratio"), given("ratios", minProperties=1))
+_NOT_ZERO = {"not": {"const": 0}}
+_ALL_ZERO = {"additionalProperties": {"const": 0}}
+_SOME_RATIO = any_of(given("pruned_ratio", **_NOT_ZERO), given("ratios", **no(_ALL_ZERO)))
+_FLOPS = given("pruned_flops")
+_MIX = given("norm_ratio", **_NOT_ZERO)
+_BY_CONVOLUTION = given("schedule", **given("layers", const="convolutions"))
+_BY_DISTANCE = absent_or("name", pattern="^[fF][pP][gG][mM]$")
+_RULES = all_of(
+    any_of(_SOME_RATIO, _FLOPS),
+    no(all_of(_ASKED, _FLOPS)),
+    any_of(no(given("sensitivity_file")), _FLOPS),
+    any_of(no(_MIX), all_of(_SOME_RATIO, _BY_DISTANCE)),  # that it is not above a ratio, a schema cannot say
+    any_of(no(_BY_CONVOLUTION), all_of(no(_FLOPS), absent_or("align", enum=["auto", 1]))),
+)
+
+
 class PruneConfig(Section):
     """``Slim.prune``: PaddleSlim's ``FPGMFilterPruner`` (``L1Norm...``, ``L2Norm...``) and its methods."""
 
-    name: str = Field("fpgm", description="How filters are scored: fpgm, l1_norm, l2_norm, or a plugin's.")
+    model_config = ConfigDict(json_schema_extra=_RULES)
+
+    name: str = Field(
+        "fpgm",
+        description="How filters are scored: fpgm, l1_norm, l2_norm, or a plugin's.",
+        json_schema_extra=lambda schema: schema.update(names_in_any_case(CRITERIA.names())),
+    )
     pruned_ratio: Optional[float] = Field(
         None,
         ge=0.0,
         lt=1.0,
         description="Share of the filters removed from every convolution (prune_vars).",
     )
-    ratios: dict[str, float] = Field(
+    ratios: dict[str, Ratio] = Field(
         default_factory=dict,
         description=(
             "Layer name or pattern (blocks.*.conv1) -> ratio, instead of pruned_ratio. "
@@ -79,17 +102,21 @@ class PruneConfig(Section):
             "Computed on the evaluation data and written there if the file does not exist."
         ),
     )
-    align: Union[Literal["auto"], int] = Field(
+    align: Union[Literal["auto"], Count] = Field(
         "auto",
         description="Round the channels kept to a multiple of this; auto: 8 on a GPU, 1 (as PaddleSlim) on a CPU.",
     )
     skip_leaves: bool = Field(
         True, description="Keep all filters of convolutions whose output is an output of the model."
     )
-    input_shape: Optional[list[int]] = Field(
-        None, description="[C, H, W] of the input that the model is analysed with; Global.image_shape if absent."
+    input_shape: Optional[list[Side]] = Field(
+        None,
+        description="[C, H, W] of the input that the model is analysed with; Global.image_shape if absent.",
+        json_schema_extra={"minItems": 3, "maxItems": 3},
     )
-    input_dtype: str = Field("float32", description="Data type of that input.")
+    input_dtype: Literal["float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8"] = Field(
+        "float32", description="Data type of that input."
+    )
 
     @field_validator("name")
     @classmethod
@@ -99,25 +126,10 @@ class PruneConfig(Section):
             raise ValueError(CRITERIA.unknown(name))
         return name
 
-    @field_validator("ratios")
-    @classmethod
-    def _ratios_in_range(cls, value: dict[str, float]) -> dict[str, float]:
-        for layer, ratio in value.items():
-            if not 0.0 <= ratio < 1.0:
-                raise ValueError(f"the ratio of '{layer}' is {ratio}; it has to be at least 0 and below 1")
-        return value
-
-    @field_validator("align")
-    @classmethod
-    def _positive(cls, value: Union[str, int]) -> Union[str, int]:
-        if isinstance(value, int) and value < 1:
-            raise ValueError(f"{value} is not a multiple to round to; give 1 or more, or auto")
-        return value
-
     @field_validator("input_shape")
     @classmethod
     def _chw(cls, value: Optional[list[int]]) -> Optional[list[int]]:
-        if value is not None and (len(value) != 3 or min(value) < 1):
+        if value is not None and len(value) != 3:
             raise ValueError(f"{value} is not [C, H, W]")
         return value
 

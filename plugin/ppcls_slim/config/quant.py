@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ..common.registry import Registry
-from .base import Section
+from .base import (
+    MOST,
+    Bits,
+    Count,
+    CountOrZero,
+    Section,
+    absent_or,
+    all_of,
+    any_of,
+    given,
+    names_in_any_case,
+    no,
+)
 
 QUANTIZERS = Registry("ppcls_slim.quant.methods", "ppcls_slim.quantizers", "quantization method", "QUANTIZER")
 LAYER_TYPES = ("Conv2D", "Linear", "Conv2DTranspose")
@@ -17,6 +30,7 @@ ACTIVATION_TYPES = ("moving_average_abs_max",)
 # In PaddleSlim's documentation, but refused by the assertions of paddle.quantization (2.6.2 and 3.3.1).
 NOT_RUN = ("range_abs_max", "moving_average_abs_max", "abs_max")
 BACKEND_BITS = 8
+IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$"
 
 
 class PactConfig(Section):
@@ -29,76 +43,98 @@ class PactConfig(Section):
             "to [0, alpha], quantized to unsigned bits; layers whose calibration inputs are negative stay two_sided."
         ),
     )
-    alpha: Union[Literal["auto"], float] = Field(
+    alpha: Union[Literal["auto"], Annotated[float, Field(gt=0.0, le=MOST)]] = Field(
         "auto",
         description="Initial alpha of every layer; auto: the mean largest magnitude of the calibration batches.",
     )
-    learning_rate: float = Field(1.0, ge=0.0, description="Multiplier of the learning rate for alpha.")
+    learning_rate: float = Field(1.0, ge=0.0, le=MOST, description="Multiplier of the learning rate for alpha.")
     weight_decay: Optional[float] = Field(
-        None, ge=0.0, description="L2 coefficient for alpha; the optimizer's if absent (as in the paper)."
+        None, ge=0.0, le=MOST, description="L2 coefficient for alpha; the optimizer's if absent (as in the paper)."
     )
 
-    @field_validator("alpha")
-    @classmethod
-    def _positive(cls, value: Union[str, float]) -> Union[str, float]:
-        if isinstance(value, float) and not 0 < value < float("inf"):
-            raise ValueError(f"{value} is not a clipping level; give a positive number, or auto")
-        return value
+
+_OWN_CLASS = Field(
+    None, description="Import path of a layer class of your own.", json_schema_extra={"pattern": IMPORT_PATH}
+)
+_IS_PACT = absent_or("name", pattern="^[pP][aA][cC][tT]$")
+_WITH_PACT = any_of(
+    given("activation_preprocess_type"),
+    all_of(no({"required": ["activation_preprocess_type"]}), _IS_PACT, no(given("act_preprocess"))),
+)
+_ONE_SIDED = all_of(_WITH_PACT, given("pact", **given("form", const="one_sided")))
+_AUTO_ALPHA = absent_or("pact", **absent_or("alpha", const="auto"))
+_NO_BATCHES = given("calibration_batches", const=0)
+_RULES = all_of(
+    no(all_of(given("activation_preprocess_type"), given("act_preprocess"))),
+    no(all_of(given("weight_preprocess_type"), given("weight_preprocess"))),
+    no(all_of(_WITH_PACT, _AUTO_ALPHA, _NO_BATCHES)),
+    any_of(no(given("learning_rate")), given("epochs")),
+    no(all_of(_ONE_SIDED, given("act_quantize"))),
+    no(all_of(_ONE_SIDED, _NO_BATCHES)),
+)
 
 
 class QuantConfig(Section):
     """``Slim.quant``: PaddleSlim's dygraph ``QAT`` and its options."""
 
+    model_config = ConfigDict(json_schema_extra=_RULES)
+
     name: str = Field(
         "pact",
         description="pact: QAT with PACT on the activations. qat: without a preprocess unless one is set.",
-        json_schema_extra=lambda schema: _list_names(schema),
+        json_schema_extra=lambda schema: schema.update(names_in_any_case(QUANTIZERS.names())),
     )
     weight_preprocess_type: Optional[Literal["PACT"]] = Field(None, description="PACT clips the weights too.")
     activation_preprocess_type: Optional[Literal["PACT"]] = Field(
         None, description="PACT or null; PACT where name is pact and the key is absent."
     )
     weight_quantize_type: str = Field(
-        "channel_wise_abs_max", description=f"How weights are scaled: {' or '.join(WEIGHT_TYPES)}."
+        "channel_wise_abs_max",
+        description=f"How weights are scaled: {' or '.join(WEIGHT_TYPES)}.",
+        json_schema_extra={"enum": list(WEIGHT_TYPES)},
     )
     activation_quantize_type: str = Field(
-        "moving_average_abs_max", description=f"How activations are scaled: {ACTIVATION_TYPES[0]}."
+        "moving_average_abs_max",
+        description=f"How activations are scaled: {ACTIVATION_TYPES[0]}.",
+        json_schema_extra={"enum": list(ACTIVATION_TYPES)},
     )
-    weight_bits: int = Field(8, ge=2, le=16, description="Bits of weights; int8 export needs 8.")
-    activation_bits: int = Field(8, ge=2, le=16, description="Bits of activations; int8 export needs 8.")
+    weight_bits: Bits = Field(8, description="Bits of weights; int8 export needs 8.")
+    activation_bits: Bits = Field(8, description="Bits of activations; int8 export needs 8.")
     dtype: Literal["int8"] = Field("int8", description="Type after quantization; PaddleSlim knows int8 only.")
-    window_size: int = Field(10000, ge=1, description="Window of range_abs_max, which Paddle's QAT does not run.")
+    window_size: Count = Field(10000, description="Window of range_abs_max, which Paddle's QAT does not run.")
     moving_rate: float = Field(0.9, ge=0.0, lt=1.0, description="Decay of the moving average of activation scales.")
     quantizable_layer_type: list[str] = Field(
-        default_factory=lambda: ["Conv2D", "Linear"], min_length=1, description=f"Of {', '.join(LAYER_TYPES)}."
+        default_factory=lambda: ["Conv2D", "Linear"],
+        min_length=1,
+        description=f"Of {', '.join(LAYER_TYPES)}.",
+        json_schema_extra={"items": {"enum": list(LAYER_TYPES)}},
     )
     fuse_conv_bn: bool = Field(False, description="Fold batch normalization into the convolutions before quantizing.")
     onnx_format: bool = Field(
         True, description="Export with int8 weights (a quarter of the file); false stores floats on the int8 grid."
     )
-    weight_preprocess: Optional[str] = Field(None, description="Import path of a layer class of your own.")
-    act_preprocess: Optional[str] = Field(None, description="Import path of a layer class of your own.")
-    weight_quantize: Optional[str] = Field(None, description="Import path of a layer class of your own.")
-    act_quantize: Optional[str] = Field(None, description="Import path of a layer class of your own.")
+    weight_preprocess: Optional[str] = _OWN_CLASS
+    act_preprocess: Optional[str] = _OWN_CLASS
+    weight_quantize: Optional[str] = _OWN_CLASS
+    act_quantize: Optional[str] = _OWN_CLASS
     pact: PactConfig = Field(default_factory=PactConfig, description="Options of PACT.")
     skip: list[str] = Field(
         default_factory=list, description="Names or patterns of layers that stay float (the paper: first and last)."
     )
-    calibration_batches: int = Field(
-        8, ge=0, description="Training batches that scales and alpha start from, before the first step."
+    calibration_batches: CountOrZero = Field(
+        8, description="Training batches that scales and alpha start from, before the first step."
     )
-    epochs: Optional[int] = Field(
+    epochs: Optional[Count] = Field(
         None,
-        ge=1,
         description=(
             "Quantize after training: Global.epochs of the float (pruned) model first, then this many of the "
             "quantized one. Absent: the model is quantized before the first epoch."
         ),
     )
     learning_rate: Optional[float] = Field(
-        None, gt=0.0, description="Optimizer.lr.learning_rate of those epochs; the same as before if absent."
+        None, gt=0.0, le=MOST, description="Optimizer.lr.learning_rate of those epochs; the same as before if absent."
     )
-    verify_samples: int = Field(1000, ge=1, description="Evaluation samples that an export is checked on.")
+    verify_samples: Count = Field(1000, description="Evaluation samples that an export is checked on.")
     verify_threshold: float = Field(
         0.02,
         ge=0.0,
@@ -148,7 +184,7 @@ class QuantConfig(Section):
     @field_validator("weight_preprocess", "act_preprocess", "weight_quantize", "act_quantize")
     @classmethod
     def _path(cls, value: Optional[str]) -> Optional[str]:
-        if value is not None and "." not in value.strip("."):
+        if value is not None and re.search(IMPORT_PATH, value) is None:
             raise ValueError(f"'{value}' is not an import path; write it as package.module.Class")
         return value
 
@@ -203,8 +239,3 @@ def _of(value: str, known: tuple[str, ...]) -> str:
     documented = "is in PaddleSlim's documentation, but Paddle's QAT does not run it"
     reason = documented if value in NOT_RUN else "is not a type of scale"
     raise ValueError(f"'{value}' {reason}; use {' or '.join(known)}")
-
-
-def _list_names(schema: dict[str, Any]) -> None:
-    """Write the methods that are there into the JSON Schema."""
-    schema["enum"] = QUANTIZERS.names()

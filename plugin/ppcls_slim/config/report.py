@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from .base import Section
+from .base import Count, Section
 
 
 class ReportConfig(Section):
     """``Slim.report``: dense against compressed, as a table, when training ends."""
 
-    batch_sizes: list[int] = Field(
+    batch_sizes: list[Count] = Field(
         default_factory=lambda: [1], min_length=1, description="Batch sizes that latency is measured with."
     )
-    latency_runs: int = Field(50, ge=1, description="Timed runs of either exported model, one thread.")
+    latency_runs: Count = Field(50, description="Timed runs of either exported model, one thread.")

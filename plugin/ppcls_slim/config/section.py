@@ -10,25 +10,52 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional, Protocol
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..common.errors import SlimError
 from ..common.validation import first_mistake
-from .base import Section
+from .base import Section, all_of, any_of, false_is_off, given, no, or_else
 from .deploy import DeployConfig
 from .prune import PruneConfig
 from .quant import QuantConfig
 from .report import ReportConfig
 
+_LETTERS = ("[Ss]", "[Ll]", "[Ii]", "[Mm]")
+
+
+def _misspelt(letters: tuple[str, ...]) -> str:
+    """Pattern of the word in any case, and of what one wrong, missing, further or moved letter makes of it."""
+    length = range(len(letters))
+    near = {letters}
+    near |= {(*letters[:i], ".", *letters[i + 1 :]) for i in length}
+    near |= {letters[:i] + letters[i + 1 :] for i in length}
+    near |= {(*letters[:i], ".", *letters[i:]) for i in range(len(letters) + 1)}
+    near |= {(*letters[:i], letters[i + 1], letters[i], *letters[i + 2 :]) for i in length[:-1]}
+    return f"^\\s*(?:{'|'.join(sorted(map(''.join, near)))})\\s*$"
+
+
+MISSPELT = _misspelt(_LETTERS)
+
+
+_SCHEDULED = given("prune", **given("schedule"))
+_QUANTIZED_AT_ONCE = given("quant", **all_of({"type": "object"}, no(given("epochs"))))
+
 
 class SlimConfig(Section):
     """The ``Slim`` section."""
 
-    prune: Optional[PruneConfig] = None
-    quant: Optional[QuantConfig] = None
+    model_config = ConfigDict(json_schema_extra=no(all_of(_SCHEDULED, _QUANTIZED_AT_ONCE)))
+
+    prune: Optional[PruneConfig] = Field(
+        None, description="Filter pruning.", json_schema_extra=or_else({"const": False})
+    )
+    quant: Optional[QuantConfig] = Field(
+        None, description="Quantization.", json_schema_extra=or_else({"const": False})
+    )
     deploy: DeployConfig = Field(default_factory=DeployConfig, description="What export writes.")
     report: Optional[ReportConfig] = Field(
         None,
@@ -36,6 +63,7 @@ class SlimConfig(Section):
             "Export the best model and its dense twin after training and print top-1, FLOPs, parameters, "
             "file size and latency of both. true, or options."
         ),
+        json_schema_extra=or_else({"type": "boolean"}),
     )
 
     @model_validator(mode="after")
@@ -48,10 +76,15 @@ class SlimConfig(Section):
             )
         return self
 
+    @field_validator("prune", "quant", "report", mode="before")
+    @classmethod
+    def _false_is_off(cls, value: Any) -> Any:
+        return false_is_off(value)
+
     @field_validator("report", mode="before")
     @classmethod
     def _true_means_defaults(cls, value: Any) -> Any:
-        return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
+        return {} if value is True else value
 
 
 class Configuration(Protocol):
@@ -69,37 +102,43 @@ def read_section(config: Configuration) -> Optional[SlimConfig]:
         SlimError: unknown key or method, value out of range, or a misspelt section.
     """
     for key in config:
-        if key != "Slim" and isinstance(key, str) and key.lower() in {"slim", "slims", "silm", "sllm"}:
+        if key != "Slim" and re.search(MISSPELT, str(key)):
             raise SlimError(f"unknown section '{key}' (did you mean 'Slim'?)")
-    section = config.get("Slim")
-    if not section:
+    section = false_is_off(config.get("Slim"))
+    if section is None:
         return None
     if not isinstance(section, Mapping):
-        raise SlimError(f"Slim: expected a section with the key prune or quant, found '{section}'")
+        raise SlimError(f"Slim: expected a section with the key prune, quant or report, found {section!r:.80}")
     try:
         slim = SlimConfig.model_validate(_plain(section))
     except ValidationError as error:
         raise SlimError(first_mistake(error, SlimConfig, "Slim")) from None
-    return slim if slim.model_fields_set else None
+    acts = slim.prune or slim.quant or slim.report or "deploy" in slim.model_fields_set
+    return slim if acts else None
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a configuration with a ``Slim`` section, for editors."""
+    """Return the JSON Schema of a configuration with a ``Slim`` section, for editors.
+
+    It refuses what :func:`read_section` refuses, but for one thing that a schema cannot say: that
+    ``prune.norm_ratio`` is not above the lowest ratio.
+    """
     schema = SlimConfig.model_json_schema()
     definitions = schema.pop("$defs", {})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "PaddleClas configuration with ppcls_slim",
         "type": "object",
-        "properties": {"Slim": schema},
-        "$defs": definitions,
+        "propertyNames": any_of({"const": "Slim"}, no({"pattern": MISSPELT})),
+        "properties": {"Slim": any_of({"$ref": "#/$defs/SlimConfig"}, {"type": "null"}, {"const": False})},
+        "$defs": {**definitions, "SlimConfig": schema},
     }
 
 
 def _plain(value: Any) -> Any:
-    """Turn PaddleClas's ``AttrDict`` (whose keys may hold false values for "off") into plain data."""
+    """Turn PaddleClas's ``AttrDict`` into plain data."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items() if v is not False or k not in ("prune", "quant")}
+        return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     return value

@@ -13,12 +13,13 @@ from prettytable import PrettyTable
 
 from ..common import atomic
 from ..common.errors import SlimError
+from ..common.yaml_file import read_yaml
 from ..compat.paddle import paddle
 from ..compat.paddleclas.types import DataLoader
 from ..report.tables import si
 from ..verify.accuracy import top1_of
 from .paddle_inference import NAME
-from .predict import read_settings
+from .predict import settings_file
 from .target import Runner, target_of
 from .timing import timings
 
@@ -130,10 +131,11 @@ def input_shape(folder: Path) -> tuple[int, ...]:
     Raises:
         SlimError: its ``inference.yml`` does not say.
     """
-    shape = (read_settings(folder).get("Global") or {}).get("image_shape")
-    if not shape:
+    section = read_yaml(settings_file(folder)).get("Global")
+    shape = section.get("image_shape") if isinstance(section, dict) else None
+    if not isinstance(shape, list) or not shape or not all(isinstance(side, int) and side > 0 for side in shape):
         raise SlimError(f"{folder / NAME}.yml: Global.image_shape is missing; write it there, as [3, 224, 224]")
-    return tuple(int(side) for side in shape)
+    return tuple(shape)
 
 
 def table(measured: Sequence[Measured]) -> str:

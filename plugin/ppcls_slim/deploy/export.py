@@ -78,7 +78,10 @@ def _export_for(target: Target, job: ExportJob, expected: np.ndarray, compare: b
         if compressed:
             _write_sidecar(job, folder, verified.figures)
     logger.info(f"ppcls_slim: exported to {job.folder}{verified.note}")
-    return compare_with_dense(job, target, verified) if compressed and compare else []
+    rows = compare_with_dense(job, target, verified) if compressed and compare else []
+    if verified.warning is not None:
+        logger.warning(f"ppcls_slim: {verified.warning}")
+    return rows
 
 
 def _outputs(job: ExportJob) -> np.ndarray:

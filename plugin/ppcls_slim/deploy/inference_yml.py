@@ -9,14 +9,59 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, Optional
+from typing import Annotated, Any, Optional
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..common.errors import SlimError
+from ..common.numbers import parse_number
+from ..common.validation import first_mistake
+from ..common.yaml_file import read_yaml
 from ..compat.paddleclas.faults.label_paths import resolve_ppcls_path
 from ..compat.paddleclas.types import ClasConfig
 
 LABELS = "labels.txt"
+Operator = Annotated[dict[str, Optional[dict[str, Any]]], Field(min_length=1, max_length=1)]
+
+
+class TopkOptions(BaseModel):
+    """``PostProcess.Topk``: how class scores are reported."""
+
+    model_config = ConfigDict(strict=True)
+
+    topk: int = Field(5, ge=1)
+
+
+class ImageSteps(BaseModel):
+    """What is done to an image."""
+
+    transform_ops: list[Operator]
+
+
+class OutputSteps(BaseModel):
+    """What is done to the output; nothing to features."""
+
+    Topk: Optional[TopkOptions] = None
+
+
+class InferenceYml(BaseModel):
+    """What is needed of an ``inference.yml``, which somebody else may have written."""
+
+    PreProcess: ImageSteps
+    PostProcess: OutputSteps
+
+
+def read_inference_yml(file: Path) -> InferenceYml:
+    """Read pre- and postprocessing.
+
+    Raises:
+        SlimError: the file does not say what is needed.
+    """
+    try:
+        return InferenceYml.model_validate(read_yaml(file))
+    except ValidationError as error:
+        raise SlimError(f"{file}: {first_mistake(error, InferenceYml)}") from None
 
 
 def labels_file(config: ClasConfig) -> Optional[Path]:
@@ -69,16 +114,10 @@ def _operators(config: ClasConfig) -> list[dict[str, Any]]:
         normalize = operator.get("NormalizeImage")
         if normalize:
             normalize["channel_num"] = int(config["Global"]["image_shape"][0])
-            normalize["scale"] = _number(normalize.get("scale"))
+            scale = normalize.get("scale")
+            if isinstance(scale, str):  # 1.0/255.0: PaddleClas writes quotients into its configurations
+                normalize["scale"] = parse_number(scale, "NormalizeImage.scale")
     return [operator for operator in operators if "DecodeImage" not in operator]
-
-
-def _number(value: Any) -> Any:
-    """``1.0/255.0`` -> 0.00392...: PaddleClas writes quotients into its configurations."""
-    if not isinstance(value, str):
-        return value
-    numerator, _, denominator = value.partition("/")
-    return float(numerator) / float(denominator or 1)
 
 
 def _postprocess(config: ClasConfig) -> dict[str, Any]:

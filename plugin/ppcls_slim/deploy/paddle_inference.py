@@ -11,7 +11,7 @@ import numpy as np
 
 from ..checkpoint import SIDECAR
 from ..common.errors import SlimError
-from ..compat.onednn import export_patches
+from ..compat.onednn import export_patches, prepare_float_for_onednn
 from ..compat.paddle import gpu_available, paddle
 from ..compat.paddle_inference import (
     LEGACY_PROGRAM,
@@ -39,6 +39,13 @@ def save(model: paddle.nn.Layer, input_shape: Sequence[int], folder: Path) -> No
     spec = paddle.static.InputSpec(shape=[None, *input_shape], dtype="float32", name="x")
     with export_patches(model):
         paddle.jit.save(paddle.jit.to_static(model, input_spec=[spec], full_graph=True), str(folder / NAME))
+    if (folder / f"{NAME}{LEGACY_PROGRAM}").is_file():
+        try:
+            prepare_float_for_onednn(folder / NAME)
+        except RuntimeError:  # Paddle cuts files off without an error where the disk is full
+            raise SlimError(
+                f"{WEIGHTS} cannot be read back after it was written: free space on the disk, or write elsewhere"
+            ) from None
 
 
 def files_of(folder: Path) -> tuple[Path, Path]:
@@ -65,7 +72,12 @@ def files_of(folder: Path) -> tuple[Path, Path]:
 def is_quantized(folder: Path) -> bool:
     """Whether the sidecar file of an exported model says that it is quantized."""
     sidecar = folder / f"{NAME}{SIDECAR}"
-    return sidecar.is_file() and bool(json.loads(sidecar.read_text(encoding="utf-8")).get("quant"))
+    if not sidecar.is_file():
+        return False
+    try:
+        return bool(json.loads(sidecar.read_bytes()).get("quant"))
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise SlimError(f"{sidecar} cannot be read ({error}): export again") from None
 
 
 class Predictor:

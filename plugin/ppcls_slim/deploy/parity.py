@@ -66,6 +66,9 @@ def verify_int8(job: ExportJob, ways: Mapping[str, Run], options: Int8Options) -
         job: what was exported.
         ways: way of running, see :mod:`ppcls_slim.verify.int8` -> function; fake-quant is added.
         options: how much to compare, and when to warn.
+
+    Raises:
+        SlimError: int8 computes something else.
     """
     compare = int8_parity.features if job.gives_features else int8_parity.top1_predictions
     all_ways = {int8_parity.FAKE_QUANT: _trained(job), **ways}
@@ -73,10 +76,9 @@ def verify_int8(job: ExportJob, ways: Mapping[str, Run], options: Int8Options) -
     found = {"source": job.samples.source, **compare(outputs, labels)}
     for line in int8_parity.lines(found):
         logger.info(f"ppcls_slim: {line}")
+    int8_parity.check(found, options.threshold)
     warning = int8_parity.warning(found, options.threshold)
-    if warning is not None:
-        logger.warning(f"ppcls_slim: {warning}")
-    return Verified({**found, "warned": warning is not None}, _rows(job, found))
+    return Verified({**found, "warned": warning is not None}, _rows(job, found), warning=warning)
 
 
 class Engine(Protocol):
@@ -93,7 +95,7 @@ def verify_layers(job: ExportJob, run: Engine, expected: np.ndarray) -> Verified
     """Compare an export with the trained model; of a quantized one, count the layers that run in int8.
 
     Raises:
-        SlimError: a float export computes something else.
+        SlimError: the export computes something else.
     """
     if job.quant is None:
         return verify_float(job, run, expected, FloatOptions())

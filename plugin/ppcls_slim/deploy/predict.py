@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
+import copy
 import os
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-import yaml
 
+from ..common import atomic
 from ..common.errors import SlimError
 from ..compat.paddle import default_device
-from ..compat.paddleclas.find import find_ppcls
-from .inference_yml import LABELS
+from ..compat.paddleclas.operators import make_operators
+from .inference_yml import LABELS, InferenceYml, TopkOptions, read_inference_yml
 from .paddle_inference import NAME
 from .target import target_of
 
@@ -28,21 +28,21 @@ def predict(arguments: argparse.Namespace) -> None:
         SlimError: no exported model, no image, or an image that cannot be read.
     """
     files = image_files(arguments.images)
-    settings = read_settings(arguments.model_dir)
+    settings = read_inference_yml(settings_file(arguments.model_dir))
     device = arguments.device or default_device()
-    run = target_of(arguments.model_dir).load(arguments.model_dir, device, arguments.threads)
     steps = _steps(settings)
+    run = target_of(arguments.model_dir).load(arguments.model_dir, device, arguments.threads)
     names = read_names(arguments.model_dir)
     results = []
-    size = max(1, arguments.batch_size)
+    size = arguments.batch_size
     for start in range(0, len(files), size):
         batch = files[start : start + size]
-        outputs = run(np.stack([preprocess(file, steps) for file in batch]))
+        outputs = run(_stack([preprocess(file, steps) for file in batch]))
         for file, output in zip(batch, outputs):
-            results.append(_describe(file, output, settings["PostProcess"], names, arguments.topk))
+            results.append(_describe(file, output, settings.PostProcess.Topk, names, arguments.topk))
             print(_line(results[-1]))
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+        atomic.write_json(arguments.json, results)
 
 
 def image_files(place: Path) -> list[Path]:
@@ -59,8 +59,8 @@ def image_files(place: Path) -> list[Path]:
     return files
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
-    """Read ``inference.yml``.
+def settings_file(folder: Path) -> Path:
+    """Return the path of ``inference.yml``.
 
     Raises:
         SlimError: it is missing.
@@ -70,14 +70,14 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise SlimError(f"--model-dir: there is no folder {folder}; give the one that export_model.py wrote")
     if not file.is_file():
         raise SlimError(f"--model-dir: {folder} has no {file.name}; export the model with tools/export_model.py")
-    return yaml.safe_load(file.read_text(encoding="utf-8"))
+    return file
 
 
 def preprocess(file: Path, steps: list[Any]) -> np.ndarray:
     """Decode one image and apply the operators; ``[C, H, W]`` float32.
 
     Raises:
-        SlimError: it is not an image.
+        SlimError: it is not an image, or an operator does not take it.
     """
     import cv2  # for start-up time
 
@@ -87,20 +87,28 @@ def preprocess(file: Path, steps: list[Any]) -> np.ndarray:
         raise SlimError(f"--images: {file} cannot be decoded as an image")
     image = image[:, :, ::-1]
     for step in steps:
-        image = step(image)
+        try:
+            image = step(image)
+        except Exception as error:  # whatever an operator raises on arguments from a file
+            raise SlimError(f"--images: {file}: {type(step).__name__} of {NAME}.yml: {error}") from error
     return np.asarray(image, dtype=np.float32)
 
 
-def _steps(settings: dict[str, Any]) -> list[Any]:
-    """PaddleClas's operators for the preprocessing of ``inference.yml``."""
-    find_ppcls()
-    from ppcls.data import create_operators  # after find_ppcls
+def _stack(images: list[np.ndarray]) -> np.ndarray:
+    """Images ``[C, H, W]`` -> ``[n, C, H, W]``."""
+    if len({image.shape for image in images}) > 1:
+        raise SlimError(f"--batch-size: {NAME}.yml leaves images of different size; give --batch-size 1")
+    return np.stack(images)
 
-    operators = settings["PreProcess"]["transform_ops"]
+
+def _steps(settings: InferenceYml) -> list[Any]:
+    """PaddleClas's operators for the preprocessing of ``inference.yml``."""
+    operators = copy.deepcopy(settings.PreProcess.transform_ops)
     for operator in operators:
-        if "NormalizeImage" in operator:
-            operator["NormalizeImage"].pop("channel_num", None)  # only the deploy tools take it
-    return create_operators(operators)
+        normalize = operator.get("NormalizeImage")
+        if normalize:
+            normalize.pop("channel_num", None)  # only the deploy tools take it
+    return make_operators(operators, f"{NAME}.yml: PreProcess.transform_ops")
 
 
 def read_names(folder: Path) -> dict[int, str]:
@@ -108,17 +116,22 @@ def read_names(folder: Path) -> dict[int, str]:
     file = folder / LABELS
     if not file.is_file():
         return {}
-    pairs = (line.partition(" ") for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
-    return {int(number): name for number, _, name in pairs}
+    names = {}
+    for line, text in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        number, _, name = text.partition(" ")
+        if number.isdecimal():
+            names[int(number)] = name
+        elif text.strip():
+            raise SlimError(f"{file}, line {line}: write a number and a name, as '7 seven'")
+    return names
 
 
 def _describe(
-    file: Path, output: np.ndarray, postprocess: dict[str, Any], names: dict[int, str], topk: Optional[int]
+    file: Path, output: np.ndarray, settings: Optional[TopkOptions], names: dict[int, str], topk: Optional[int]
 ) -> dict[str, Any]:
-    options = postprocess.get("Topk")
-    if options is None:
+    if settings is None:
         return {"file": os.fspath(file), "output": [round(float(v), 6) for v in output.reshape(-1)]}
-    count = min(topk or options.get("topk", 5), output.size)
+    count = min(topk or settings.topk, output.size)
     best = output.reshape(-1).argsort(kind="stable")[::-1][:count]
     return {
         "file": os.fspath(file),

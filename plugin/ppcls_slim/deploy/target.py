@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Optional, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel
@@ -40,11 +40,13 @@ class Verified:
         figures: plain data, kept in ``inference.slim.json`` as ``verified``.
         rows: first rows of the table that compares the export with the dense model.
         note: what the log says behind the place of the export.
+        warning: what the user has to know; the last line of the export.
     """
 
     figures: Mapping[str, Any]
     rows: Sequence[Comparison] = ()
     note: str = ""
+    warning: Optional[str] = None
 
 
 @runtime_checkable

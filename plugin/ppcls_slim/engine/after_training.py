@@ -36,9 +36,16 @@ def report_after_training(engine: SlimEngine) -> None:
     if engine.quant is not None:
         print(comparison_table(rows, "FP32", "int8"))
         print(f"FP32 is the model before compression, int8 is {best} exported to {folder}")
+        _print_warnings(engine)
         return
     print(comparison_table(_with_measured_top1(rows, engine), "dense", "pruned"))
     print(f"dense is the model before pruning, pruned is {best} exported to {folder}")
+    _print_warnings(engine)
+
+
+def _print_warnings(engine: SlimEngine) -> None:
+    for warning in engine.metadata.warnings or []:
+        print(f"warning: {warning}")
 
 
 def _with_measured_top1(rows: list[Comparison], engine: SlimEngine) -> list[Comparison]:

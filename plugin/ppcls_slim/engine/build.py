@@ -7,11 +7,15 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..common.errors import SlimError
+from ..common.errors import SlimError, did_you_mean
+from ..compat.distributed import synchronizes
 from ..compat.paddle import paddle
-from ..compat.paddleclas.stand_ins import build_model
+from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.registry import backbone_names
+from ..compat.paddleclas.stand_ins import build_model, while_loading_backbones
 from ..compat.paddleclas.types import ClasConfig
-from ..zoo.registration import register_names
+from ..zoo.registration import own_names, register_names, register_own
+from .loading import load_arch_pretrained
 
 register_names()
 
@@ -25,16 +29,43 @@ def build_dense(config: ClasConfig, mode: str, fetch_pretrained: bool = True) ->
         fetch_pretrained: False turns off ``Arch.pretrained``, whose weights would be overwritten.
 
     Raises:
-        SlimError: ``Arch`` names an unknown model, or its pretrained weights cannot be fetched.
+        SlimError: ``Arch`` names an unknown model, or its pretrained weights cannot be fetched or do not fit.
     """
     dense = _without(config, "Slim")
-    dense["Arch"] = copy.deepcopy(config["Arch"])
+    arch = dense["Arch"] = copy.deepcopy(config["Arch"])
+    if arch.get("use_sync_bn") and not synchronizes(config["Global"]["device"]):
+        logger.warning("Arch.use_sync_bn: there is one device, or no GPU; built without synchronization")
+        arch["use_sync_bn"] = False
     if not fetch_pretrained:
-        _turn_off_pretrained(dense["Arch"])
+        _turn_off_pretrained(arch)
+
+    def load_pretrained(backbone: paddle.nn.Layer, path: str) -> None:
+        load_arch_pretrained(backbone, path, config)
+
+    register_own(arch)
+    with _clear_errors(arch), while_loading_backbones(load_pretrained):
+        model = build_model(dense, mode)
+    if not isinstance(model, paddle.nn.Layer):
+        raise SlimError(f"Arch.name: {arch.get('name')} gives a {type(model).__name__}, not a paddle.nn.Layer")
+    return model
+
+
+@contextmanager
+def _clear_errors(arch: ClasConfig) -> Iterator[None]:
+    """One line for what PaddleClas raises while it builds ``Arch``."""
+    name = arch.get("name")
     try:
-        return build_model(dense, mode)
+        yield
     except (AttributeError, NameError) as error:
-        raise SlimError(f"Arch: {error}") from None if _is_unknown_arch(error, dense["Arch"]) else error
+        if not _is_unknown_arch(error, arch):
+            raise SlimError(f"Arch: {name} cannot be built: {error}") from error
+        near = did_you_mean(name, [*backbone_names(), *own_names()])
+        raise SlimError(f"Arch: there is no backbone '{name}'{near}; {error}") from None
+    except (TypeError, ValueError, AssertionError, LookupError, ArithmeticError) as error:
+        if "pretrain path" in f"{error}":
+            raise SlimError(f"Arch.pretrained: {error}") from None
+        words = " ".join(str(error).split())[:200]
+        raise SlimError(f"Arch: {name} cannot be built with these keys: {words}") from error
     except (OSError, RuntimeError) as error:
         if "ownload" not in f"{error}":
             raise
@@ -46,8 +77,10 @@ def build_dense(config: ClasConfig, mode: str, fetch_pretrained: bool = True) ->
 
 def build_untrained(config: ClasConfig) -> paddle.nn.Layer:
     """Build the dense model with untrained weights, beside one that was built before."""
+    again = _without(config, "Slim")
+    again["Arch"] = {key: value for key, value in config["Arch"].items() if key != "use_sync_bn"}  # said already
     with paddle.utils.unique_name.guard():  # some backbones name their parameters themselves
-        return build_dense(config, "export", fetch_pretrained=False)
+        return build_dense(again, "export", fetch_pretrained=False)
 
 
 class ParameterNames:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Optional
 
 from ..checkpoint import Checkpoint
+from ..common.atomic import write_text
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.types import ClasConfig
 from ..config.prune import PruneConfig
-from ..config.section import read_section
+from ..config.section import SlimConfig, read_section
 from ..prune.analysis import Analysis
 from ..prune.plan import Plan
 from ..prune.planning import make_plan
@@ -24,8 +25,10 @@ from ..prune.sensitivity import read as read_sensitivities
 from ..report.paper_flops import both_counts
 from ..report.tables import plan_table
 from . import loading
+from .auto_resume import resolve
 from .build import build_dense
 from .preflight import find_checkpoint
+from .random_weights import random_weights_warnings
 
 
 def dry_run(config: ClasConfig, json_file: Optional[Path]) -> Plan:
@@ -39,23 +42,32 @@ def dry_run(config: ClasConfig, json_file: Optional[Path]) -> Plan:
         SlimError: the configuration does not prune, or needs sensitivities that are not computed yet.
     """
     logger.init_logger(log_level=logging.ERROR)  # backbones of 2.5 and newer log while they are built
-    plan = _plan(config)
-    text = json.dumps(plan.to_json(), indent=1)
+    section, checkpoint = _checkpoint(config)
+    plan = _plan(config, section, checkpoint)
+    warnings = checkpoint.metadata.warnings or [] if checkpoint is not None else []
+    warnings = [*warnings, *random_weights_warnings(config, section, checkpoint)]
+    text = json.dumps({**plan.to_json(), **({"warnings": warnings} if warnings else {})}, indent=1)
     if str(json_file) == "-":
         print(text)
         return plan
     if json_file is not None:
-        json_file.write_text(text, encoding="utf-8")
+        write_text(json_file, text)
     print(plan_table(plan))
     counts = both_counts(config["Arch"]["name"], PruneConfig.model_validate(plan.settings), plan)
     if counts is not None:
         print(counts)
+    for warning in warnings:
+        print(f"warning: {warning}")
     return plan
 
 
-def _plan(config: ClasConfig) -> Plan:
-    section = read_section(config)
-    checkpoint = find_checkpoint(config, "train")
+def _checkpoint(config: ClasConfig) -> tuple[SlimConfig, Optional[Checkpoint]]:
+    section = read_section(config) or SlimConfig()
+    resolve(config)
+    return section, find_checkpoint(config, "train")
+
+
+def _plan(config: ClasConfig, section: SlimConfig, checkpoint: Optional[Checkpoint]) -> Plan:
     if checkpoint is not None and checkpoint.plan is not None:
         print(f"{checkpoint.weights} is pruned already; training follows its plan:")
         return checkpoint.plan
@@ -63,7 +75,7 @@ def _plan(config: ClasConfig) -> Plan:
         raise SlimError(
             f"Slim.prune: {checkpoint.weights} is quantized already; give the float model as Global.pretrained_model"
         )
-    if section is None or section.prune is None:
+    if section.prune is None:
         raise SlimError("the configuration has no Slim.prune section: nothing would be pruned")
     return _new_plan(config, section.prune, checkpoint)
 
@@ -74,7 +86,7 @@ def _new_plan(config: ClasConfig, section: PruneConfig, checkpoint: Optional[Che
         raise SlimError(f"Slim.prune.sensitivity_file: {path} does not exist yet; training computes it")
     model: paddle.nn.Layer = build_dense(config, "train", fetch_pretrained=checkpoint is None)
     if checkpoint is not None:
-        loading.load_what_fits(model, checkpoint)
+        loading.load_what_fits(model, checkpoint, config, untrained_head=True)
     shape, device = config["Global"]["image_shape"], config["Global"]["device"]
 
     def sensitivity(analysis: Analysis) -> Sensitivity:

@@ -18,6 +18,7 @@ from ..compat.distributed import is_rank0
 from ..compat.layers import unwrap
 from ..compat.paddle import paddle
 from ..compat.paddleclas.config import copy_config
+from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.stand_ins import Engine, build_dataloader, while_building, while_training
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import SlimConfig, read_section
@@ -26,10 +27,11 @@ from ..prune.plan import Plan
 from ..quant.record import QuantRecord
 from ..report.tables import Comparison
 from ..verify.accuracy import top1
-from . import loading, preflight
+from . import auto_resume, loading, preflight
 from .build import ParameterNames, build_dense
 from .export_job import make_export_job
 from .hooks import Hook, Seeding
+from .locking import output_folder_locked
 from .progress import BEST, Progress
 from .run import Run
 from .saving import CheckpointWriter
@@ -64,6 +66,7 @@ class SlimEngine(Engine):
         preflight.check_device(config)
         preflight.check_data(config, mode)
         preflight.check_ema(config, self.slim, mode)
+        self._found = auto_resume.resolve(config) if mode == "train" else None
         self.checkpoint: Optional[Checkpoint] = preflight.find_checkpoint(config, mode)
         preflight.check_compression(config, self.slim, self.checkpoint, mode)
         self.metadata = self.checkpoint.metadata.model_copy(deep=True) if self.checkpoint is not None else Metadata()
@@ -93,20 +96,25 @@ class SlimEngine(Engine):
         return self.progress.saved
 
     def train(self) -> None:
-        """Train as PaddleClas does, with checkpoints that are saved atomically and resume exactly."""
-        writer = CheckpointWriter(self.state, self.metadata, self.progress)
-        self._hooks = [
-            Seeding(self.progress, self.train_dataloader),
-            *self.state.hooks(self.metadata, self.progress),
-        ]
-        with self._names.in_use(), while_training(writer.save_model, self._resume):
-            super().train()
-        if self.config["Global"]["epochs"] == 0:
-            self._save_untrained(writer)
-        for hook in self._hooks:
-            hook.after_train(unwrap(self.model))
-        if is_rank0():
-            self.state = self.state.finish(self._run(), self.progress)
+        """Train as PaddleClas does, with checkpoints that are saved atomically and resume exactly.
+
+        Raises:
+            SlimError: another training writes into ``Global.output_dir``.
+        """
+        with output_folder_locked(self.original_config):
+            writer = CheckpointWriter(self.state, self.metadata, self.progress)
+            self._hooks = [
+                Seeding(self.progress, self.train_dataloader),
+                *self.state.hooks(self.metadata, self.progress),
+            ]
+            with self._names.in_use(), while_training(writer.save_model, self._resume):
+                super().train()
+            if self.config["Global"]["epochs"] == 0 and not self.progress.saved:
+                self._save_untrained(writer)
+            for hook in self._hooks:
+                hook.after_train(unwrap(self.model))
+            if is_rank0():
+                self.state = self.state.finish(self._run(), self.progress)
 
     def export(self, save_path: Any = None, uniform_output_enabled: bool = False, ema_module: Any = None) -> Any:
         """Export to ``Global.save_inference_dir``, verify, and compare with the dense model.
@@ -129,6 +137,8 @@ class SlimEngine(Engine):
 
     def _build_model(self, config: ClasConfig, mode: str = "train") -> paddle.nn.Layer:
         """Stand in for ``ppcls.arch.build_model``: build the dense model, load the checkpoint, and compress."""
+        if self._found is not None:
+            logger.info(f"ppcls_slim: {self._found}")
         run, state = self._run(), state_of(self.checkpoint)
         model = build_dense(config, mode, fetch_pretrained=state.fetches_pretrained)
         if run.checkpoint is not None:
@@ -161,7 +171,10 @@ class SlimEngine(Engine):
         """Stand in for ``ppcls.utils.save_load.init_model``, which is called with ``Global.checkpoints``."""
         if self.checkpoint is None:
             return None
-        return loading.resume(self.checkpoint, self.progress, net, optimizer, loss, ema)
+        reached = loading.resume(self.checkpoint, self.progress, net, optimizer, loss, ema)
+        if reached["epoch"] >= self.config["Global"]["epochs"]:
+            logger.info(f"ppcls_slim: nothing is left to train, Global.epochs is {self.config['Global']['epochs']}")
+        return reached
 
     def _train_epoch_with_hooks(self, engine: Any, epoch_id: int, print_batch_step: int) -> None:
         model = unwrap(self.model)

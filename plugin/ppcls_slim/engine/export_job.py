@@ -42,7 +42,7 @@ def make_export_job(model: paddle.nn.Layer, state: State, run: Run) -> ExportJob
         device=inference_device(config),
         samples=samples(config),
         evaluation=partial(evaluation_data, config),
-        gives_features=gives_features(config),
+        gives_features=run.gives_features,
         plan=state.plan,
         quant=state.quant,
         top1_dense=metadata.top1_dense,
@@ -57,11 +57,6 @@ def make_export_job(model: paddle.nn.Layer, state: State, run: Run) -> ExportJob
         labels=labels_file(config),
         targets=run.slim.deploy.targets,
     )
-
-
-def gives_features(config: ClasConfig) -> bool:
-    """Whether the exported model gives an embedding, which has no largest class."""
-    return config["Arch"].get("infer_output_key") == "features" or config["Global"].get("eval_mode") == "retrieval"
 
 
 def _int8_model(

@@ -14,7 +14,7 @@ from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.types import DataLoader
 from ..prune.schedules.schedule import Schedule
 from ..quant import prepare
-from ..quant.alphas import alpha_line
+from ..quant.alpha_history import alpha_line
 from ..quant.record import QuantRecord
 from ..report.alpha_plot import alpha_plot
 from .progress import Progress

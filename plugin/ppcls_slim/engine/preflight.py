@@ -8,8 +8,9 @@ from typing import Any, Optional
 
 from .. import checkpoint as checkpoints
 from ..checkpoint import Checkpoint
-from ..common.errors import SlimError
-from ..compat.paddle import gpu_available, paddle
+from ..common.errors import SlimError, did_you_mean
+from ..compat.paddle import gpu_available, paddle, usable
+from ..compat.paddleclas.clear_errors import clear_errors
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.stand_ins import averages_weights
 from ..compat.paddleclas.types import ClasConfig, DataLoader
@@ -18,7 +19,7 @@ from ..zoo.datasets import ON_DEMAND
 
 
 def check_device(config: ClasConfig) -> None:
-    """Refuse a GPU that is not there.
+    """Refuse a device that this Paddle cannot use.
 
     Raises:
         SlimError: with the remedy.
@@ -29,6 +30,13 @@ def check_device(config: ClasConfig) -> None:
         raise SlimError(
             f"Global.device is gpu, but this Paddle {paddle.__version__} {built}: use -o Global.device=cpu, "
             "or install paddlepaddle-gpu"
+        )
+    if not isinstance(device, str) or not device.isidentifier():
+        raise SlimError(f"Global.device: '{device}' is not the name of a kind of device, such as cpu or gpu")
+    if not usable(device):
+        raise SlimError(
+            f"Global.device is {device}, which this Paddle {paddle.__version__} cannot use"
+            f"{did_you_mean(device, {'cpu', 'gpu'} - {device})}: use cpu or gpu, or install a Paddle built for it"
         )
 
 
@@ -120,10 +128,11 @@ def _check_float(config: ClasConfig, checkpoint: Optional[Checkpoint], mode: str
 
 
 def _check_amp(config: ClasConfig) -> None:
-    if config.get("AMP"):
+    section = config.get("AMP")
+    if section and section.get("use_amp", True):
         raise SlimError(
-            "AMP: Paddle's fake quantizers run in float32 only; remove the AMP section (or set -o AMP=None) to train "
-            "or evaluate a quantized model"
+            "AMP: Paddle's fake quantizers run in float32 only; set -o AMP.use_amp=False (or -o AMP=None) to "
+            "train or evaluate a quantized model"
         )
 
 
@@ -155,6 +164,8 @@ def _check_resumed(found: Checkpoint, slim: SlimConfig, key: str) -> None:
             f"{key}: {found.weights} is of a training with Slim.prune.schedule: keep that section to resume, or give "
             "the checkpoint as Global.pretrained_model to go on without what is zeroed"
         )
+    if found.quant is not None:
+        return  # the second stage of Slim.quant.epochs: a schedule has ended with the first
     if found.masked is None and found.plan is None and slim.prune is not None:
         raise SlimError(no_plan(found, "train"))
     if found.plan is not None and scheduled:
@@ -180,6 +191,8 @@ def no_plan(found: Optional[Checkpoint], mode: str) -> str:
     if found is None:
         return f"Slim.prune: {mode} needs a pruned checkpoint; give it with -o Global.pretrained_model=..."
     sidecar = checkpoints.with_suffix(found.path_prefix, checkpoints.SIDECAR)
+    if found.manifest.complete:
+        return f"Slim.prune: {found.weights} is dense: remove the section, or give it to train as pretrained_model"
     return (
         f"{found.weights} has no plan beside it ({sidecar.name}), so nothing says how it was pruned: copy that "
         "file too, or remove the Slim section if the model is dense"
@@ -187,16 +200,15 @@ def no_plan(found: Optional[Checkpoint], mode: str) -> str:
 
 
 def with_clear_errors(build_dataloader: Callable[..., DataLoader]) -> Callable[..., DataLoader]:
-    """Turn the bare assertion of PaddleClas's data sets into a line that names the file."""
+    """Turn what PaddleClas's data sets raise into a line that names the key, or the file that is not there."""
 
     def build(config: ClasConfig, mode: str, *args: Any, **kwargs: Any) -> DataLoader:
         try:
-            return build_dataloader(config, mode, *args, **kwargs)
-        except AssertionError as error:
+            with clear_errors(f"DataLoader.{mode}"):
+                return build_dataloader(config, mode, *args, **kwargs)
+        except SlimError as error:
             missing = _first_missing_image(config.get(mode) or {})
-            if missing is None:
-                raise
-            raise SlimError(f"DataLoader.{mode}: {missing}") from error
+            raise SlimError(f"DataLoader.{mode}: {missing}") if missing is not None else error from error
 
     return build
 
@@ -204,9 +216,10 @@ def with_clear_errors(build_dataloader: Callable[..., DataLoader]) -> Callable[.
 def _first_missing_image(section: Mapping[str, Any]) -> Optional[str]:
     dataset = section.get("dataset", {})
     listing, root = dataset.get("cls_label_path"), dataset.get("image_root")
-    if not isinstance(listing, str) or not Path(listing).is_file():
+    if not isinstance(listing, str) or not isinstance(root, str) or not Path(listing).is_file():
         return None
-    for number, line in enumerate(Path(listing).read_text(encoding="utf-8").splitlines(), 1):
+    lines = Path(listing).read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
         words = line.strip().split(dataset.get("delimiter") or " ")
         if words and words[0] and not (Path(root) / words[0]).exists():
             return f"line {number} of {listing} names {words[0]}, which is not in {root}"

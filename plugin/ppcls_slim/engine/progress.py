@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,11 +35,13 @@ class Progress:
 
     Attributes:
         seed: that the randomness of every epoch follows from.
+        training: names it; a resumed training and a second stage go on under the name of the first.
         best: the best epoch; None before the first evaluation.
         saved: prefix (``latest``, ``best_model``, ...) -> path prefix of the last checkpoint saved under it.
     """
 
     seed: int
+    training: str = field(default_factory=lambda: uuid.uuid4().hex)
     best: Optional[Best] = None
     saved: dict[str, Path] = field(default_factory=dict)
 
@@ -56,36 +59,50 @@ class Progress:
     def to_state(self) -> dict[str, Any]:
         """The plugin's part of a ``.pdstates`` file."""
         best = {"metric": self.best.metric, "epoch": self.best.epoch} if self.best is not None else {}
-        return {"best": best, "seed": self.seed, "saved": {name: str(path) for name, path in self.saved.items()}}
+        saved = {name: str(path) for name, path in self.saved.items()}
+        return {"best": best, "seed": self.seed, "training": self.training, "saved": saved}
 
-    def resume(self, state: Mapping[str, Any], path_prefix: Path) -> None:
+    def resume(self, state: Mapping[str, Any], path_prefix: Path, epoch: int) -> None:
         """Go on with what a checkpoint was saved with; ``.pdstates`` of older versions do not say where "best" lies.
 
         Args:
             state: what :meth:`to_state` gave; empty for a checkpoint of PaddleClas itself.
             path_prefix: of the checkpoint.
+            epoch: after which it was saved.
         """
         self.seed = state.get("seed", self.seed)
+        self.training = state.get("training", self.training)
         best = state.get("best")
         self.best = Best(best["metric"], best["epoch"]) if best else None
         self.saved = {LATEST: path_prefix}
-        if self.best is None:
-            return
         told = (state.get("saved") or {}).get(BEST)
         # The whole output folder may have been moved since.
-        candidates = [path_prefix.with_name(BEST), *([Path(told)] if told else [])]
-        found = next((candidate for candidate in candidates if _is_of_epoch(candidate, self.best.epoch)), None)
-        if found is None:
+        for candidate in [path_prefix.with_name(BEST), *([Path(told)] if told else [])]:
+            lying = read_states(candidate)
+            if self._is_ahead(lying, path_prefix, epoch):
+                self.best = Best(lying["metric"], lying["epoch"])
+            if self.best is not None and lying.get("epoch") == self.best.epoch:
+                self.saved[BEST] = candidate
+                return
+        if self.best is not None:
             logger.warning(
                 f"ppcls_slim: the best model so far, of epoch {self.best.epoch}, does not lie beside {path_prefix}; "
                 "until a better one is saved, what follows the training takes the latest"
             )
-            return
-        self.saved[BEST] = found
+
+    def _is_ahead(self, best: Mapping[str, Any], path_prefix: Path, epoch: int) -> bool:
+        """Whether a best model is of the epoch that comes next: it is saved before the latest of its epoch is."""
+        return (
+            path_prefix.name == LATEST
+            and best.get("epoch") == epoch + 1
+            and best.get(STATE, {}).get("training") == self.training
+        )
 
 
-def _is_of_epoch(path_prefix: Path, epoch: int) -> bool:
+def read_states(path_prefix: Path) -> Mapping[str, Any]:
+    """Content of the ``.pdstates`` of a checkpoint; empty where a file of it is missing."""
     states = checkpoints.with_suffix(path_prefix, checkpoints.STATES)
     if not checkpoints.with_suffix(path_prefix, checkpoints.WEIGHTS).is_file() or not states.is_file():
-        return False
-    return bool(checkpoints.load_file(states).get("epoch") == epoch)
+        return {}
+    content: Mapping[str, Any] = checkpoints.load_file(states)
+    return content

@@ -77,6 +77,12 @@ class Run:
 
         return TrainingData(self.training_data, of_batch)
 
+    @property
+    def gives_features(self) -> bool:
+        """Whether the exported model gives an embedding, which has no largest class."""
+        arch, section = self.config["Arch"], self.config["Global"]
+        return bool(arch.get("infer_output_key") == "features" or section.get("eval_mode") == "retrieval")
+
     def measure_dense(self, model: paddle.nn.Layer) -> None:
         """With ``Slim.report``: note the top-1 of the model that is about to be compressed, unless it is known."""
         if self.slim.report is not None and self.top1 is not None and self.metadata.top1_dense is None:

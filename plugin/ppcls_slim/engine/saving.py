@@ -15,6 +15,7 @@ from ..compat.paddleclas.stand_ins import save_quietly
 from ..compat.paddleclas.types import Optimizer
 from .progress import BEST, STATE, Best, Progress
 from .states.base import State
+from .training_states import HAS_SIDECAR
 
 
 class CheckpointWriter:
@@ -48,7 +49,7 @@ class CheckpointWriter:
         target = Path(model_path)
 
         def write(folder: Path) -> None:
-            states = {**metric_info, "metric": metric, STATE: progress.to_state()}
+            states = {**metric_info, "metric": metric, STATE: {**progress.to_state(), HAS_SIDECAR: True}}
             save_quietly(net, optimizers, states, folder, *args, **kwargs)
             # Some releases put a folder named after the model between, some do not.
             weights = next(folder.rglob(f"{prefix}{checkpoints.WEIGHTS}"))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Optional
 
-from ..common.errors import SlimError
+from ..common.errors import SlimError, writing_to
 from ..compat.distributed import broadcast_from_rank0
 from ..compat.paddleclas.config import copy_config
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import read_section
+from .auto_resume import is_auto, latest_checkpoint, same_training
 from .engine import SlimEngine
+from .locking import output_folder_locked
 from .preflight import find_checkpoint
+from .progress import Progress
 
 FLOAT = "float"  # folder of the first stage in Global.output_dir
 
@@ -23,29 +27,41 @@ def train(config: ClasConfig) -> SlimEngine:
         config: PaddleClas configuration.
 
     Raises:
-        SlimError: the configuration or a file that it names cannot be used.
+        SlimError: the configuration or a file that it names cannot be used, or another training has the folder.
     """
+    with output_folder_locked(config):
+        return _train_in_stages(config)
+
+
+def _train_in_stages(config: ClasConfig) -> SlimEngine:
     slim = read_section(config)
     if slim is None or slim.quant is None or slim.quant.epochs is None:
         return _train(config)
-    second = copy_config(config)
+    first, second = copy_config(config), copy_config(config)
+    first["Slim"].pop("quant")
+    first["Global"]["output_dir"] = str(Path(config["Global"]["output_dir"]) / FLOAT)
     if slim.quant.learning_rate is not None:
         second["Optimizer"]["lr"]["learning_rate"] = slim.quant.learning_rate
     second["Global"]["epochs"] = slim.quant.epochs
-    resumed = find_checkpoint(config, "train") if config["Global"].get("checkpoints") else None
-    if resumed is not None and resumed.quant is not None:
+    if _second_has_begun(first, second):
         return _train(second)
-    second["Global"].update(checkpoints=None, pretrained_model=str(_float_stage(config)))
-    logger.info(f"ppcls_slim: second stage, {slim.quant.epochs} epochs of the quantized model")
-    return _train(second)
-
-
-def _float_stage(config: ClasConfig) -> Path:
-    """Train the float model; return the path prefix of its best checkpoint."""
-    first = copy_config(config)
-    first["Slim"].pop("quant")
-    first["Global"]["output_dir"] = str(Path(config["Global"]["output_dir"]) / FLOAT)
     progress = _train(first).progress
+    second["Global"].update(checkpoints=None, pretrained_model=str(_best_of(progress)))
+    logger.info(f"ppcls_slim: second stage, {slim.quant.epochs} epochs of the quantized model")
+    return _train(second, progress.training)
+
+
+def _second_has_begun(first: ClasConfig, second: ClasConfig) -> bool:
+    """Whether the checkpoint to go on with is one of the second stage."""
+    if is_auto(second):
+        # Not that of an earlier training, where a later one has begun anew with its first stage.
+        found, before = latest_checkpoint(second), latest_checkpoint(first)
+        return found is not None and (before is None or same_training(before, found))
+    resumed = find_checkpoint(second, "train") if second["Global"].get("checkpoints") else None
+    return resumed is not None and resumed.quant is not None
+
+
+def _best_of(progress: Progress) -> Path:
     # Only the first process saves, and knows where.
     best = broadcast_from_rank0(lambda: str(progress.best_checkpoint or ""))
     if not best:
@@ -53,7 +69,10 @@ def _float_stage(config: ClasConfig) -> Path:
     return Path(best)
 
 
-def _train(config: ClasConfig) -> SlimEngine:
+def _train(config: ClasConfig, training: Optional[str] = None) -> SlimEngine:
     engine = SlimEngine(config, "train")
-    engine.train()
+    if training is not None:
+        engine.progress.training = training
+    with writing_to(Path(config["Global"]["output_dir"])):
+        engine.train()
     return engine

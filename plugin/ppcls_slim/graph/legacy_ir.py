@@ -8,7 +8,7 @@ from typing import Any
 from ..compat.paddle import paddle
 from ..compat.tracing import tracing_legacy_ir
 from .op_specs import FROM_LEGACY, SPECS
-from .program import Operation, Program, Tensor
+from .program import Operation, Program, Tensor, comparable
 from .session import Session
 
 
@@ -69,6 +69,8 @@ class LegacySession(Session):
             name = "split_with_num"
         elif name == "set_value_with_tensor" and not op.input("ValueTensor"):
             name = "set_value"
+        elif name == "assign" and op.output("Out")[0] in self.sources:  # PIR has an operation of its own for it
+            name, inputs = "assign_out", [*inputs, *op.output("Out")]
         read = tuple(self._tensor(item, latest) for item in inputs)
         written = []
         for slot in sorted(op.output_names, key=lambda slot: slot not in ("Out", "Output", "Y")):
@@ -77,4 +79,5 @@ class LegacySession(Session):
                     continue  # running statistics, updated in place: still the same parameter
                 latest[item] = Tensor(tuple(self.block.var(item).shape))
                 written.append(latest[item])
-        return Operation(name, read, tuple(written), attrs, layer)
+        constants = comparable({name: op.attr(name) for name in op.attr_names if not name.startswith("op_")})
+        return Operation(name, read, tuple(written), attrs, layer, constants)

@@ -6,7 +6,7 @@ those of PIR without prefix and trailing underscore.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Union
 
@@ -35,6 +35,7 @@ def _same(*names: str) -> Attributes:
 
 
 _CONV = _same("groups", "data_format")
+_FORMAT = _same("data_format")
 _LAYOUT: Attributes = {"data_format": ("data_layout", "data_format")}
 _REDUCE: Attributes = {"axis": ("dim", 1), "all": ("reduce_all", "reduce_all"), "keepdim": ("keep_dim", "keepdim")}
 _RANGE: Attributes = {"axes": ("axes", "axes"), "starts": ("starts", 1), "ends": ("ends", 2)}
@@ -44,6 +45,7 @@ SPECS: dict[str, Spec] = {
     "conv2d": Spec("conv2d", ("Input", "Filter"), _CONV),
     "depthwise_conv2d": Spec("depthwise_conv2d", ("Input", "Filter"), _CONV),
     "conv2d_transpose": Spec("conv2d_transpose", ("Input", "Filter"), _CONV),
+    "depthwise_conv2d_transpose": Spec("depthwise_conv2d_transpose", ("Input", "Filter"), _CONV),
     "matmul": Spec(
         "matmul_v2",
         ("X", "Y"),
@@ -96,6 +98,9 @@ SPECS: dict[str, Spec] = {
     "gather": Spec("gather", ("X", "Index"), {"axis": ("axis", 2)}),
     "roll": Spec("roll", attrs=_same("axis")),
     "flip": Spec("flip", attrs=_same("axis")),
+    "pixel_shuffle": Spec("pixel_shuffle", attrs={"factor": ("upscale_factor", "upscale_factor"), **_FORMAT}),
+    "pixel_unshuffle": Spec("pixel_unshuffle", attrs={"factor": ("downscale_factor", "downscale_factor"), **_FORMAT}),
+    "channel_shuffle": Spec("channel_shuffle", attrs=_same("groups", "data_format")),
     "transpose": Spec("transpose2", attrs={"perm": ("axis", "perm")}),
     "reshape": Spec("reshape2"),
     "flatten": Spec("flatten_contiguous_range"),
@@ -129,7 +134,27 @@ SPECS: dict[str, Spec] = {
     "uniform": Spec("uniform_random", ()),
     "gaussian": Spec("gaussian_random", ()),
     "full": Spec("fill_constant", ()),
+    "full_with_tensor": Spec("-", ()),
     "assign_value": Spec("assign_value", ()),
+    "numel": Spec("size", ("Input",)),
+    "shape": Spec("shape", ("Input",)),
+    "shape64": Spec("-"),
 }
 
 FROM_LEGACY: dict[str, str] = {spec.legacy: name for name, spec in SPECS.items()}
+
+SIZES: dict[str, Collection[Union[str, int]]] = {
+    **dict.fromkeys(["conv2d", "depthwise_conv2d", "conv2d_transpose", "depthwise_conv2d_transpose"], ("groups",)),
+    **dict.fromkeys(["full", "assign_value", "uniform", "gaussian", "empty"], ("shape", 0)),
+    "reshape": ("shape", 1),
+    "expand": ("shape", 1),
+    "expand_as": ("target_shape",),
+    "tile": ("repeat_times", 1),
+    "split": ("sections", 1),
+    "slice": ("starts", "ends", 1, 2),
+    "strided_slice": ("starts", "ends", 1, 2),
+    "set_value": ("starts", "ends", "shape", 1, 2),
+    "set_value_with_tensor": ("starts", "ends", "shape", 2, 3),
+}
+"""Operation -> its ``constants`` that count positions of an axis: shapes and labels of the results tell whether they
+are right when channels are removed. By the names of legacy IR, and by those of PIR."""

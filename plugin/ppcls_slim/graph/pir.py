@@ -10,7 +10,7 @@ import numpy as np
 from ..compat.paddle import paddle
 from ..compat.tracing import pir_data, tracing_pir
 from .op_specs import SPECS
-from .program import Operation, Program, Tensor
+from .program import Operation, Program, Tensor, comparable
 from .session import Session, constant
 
 
@@ -86,19 +86,21 @@ class PirSession(Session):
             else:
                 values[result.id] = Tensor(tuple(result.shape))
                 outputs.append(values[result.id])
+        given = op.attrs()
+        constants = comparable(given)
+        for place, operand in enumerate(operands):
+            if (content := _content(operand)) is not None:
+                constants[place] = content
         spec = SPECS.get(name)
         if spec is None:
-            return Operation(name, tuple(_tensors(operands)), tuple(outputs), {}, layer)
-        given = op.attrs() if any(isinstance(source, str) for _, source in spec.attrs.values()) else {}
+            return Operation(name, tuple(_tensors(operands)), tuple(outputs), {}, layer, constants)
         attrs = {}
         for canonical, (_, source) in spec.attrs.items():
-            if isinstance(source, str):
-                content = given.get(source)
-            else:
-                content = _content(operands[source]) if source < len(operands) else None
-            if content is not None:
+            content = given.get(source) if isinstance(source, str) else constants.get(source)
+            if content is not None and not (isinstance(content, list) and None in content):
                 attrs[canonical] = content
-        return Operation(name, tuple(_tensors(operands[: len(spec.slots)])), tuple(outputs), attrs, layer)
+        read = tuple(_tensors(operands[: len(spec.slots)]))
+        return Operation(name, read, tuple(outputs), attrs, layer, constants)
 
 
 def _tensors(operands: Sequence[Any]) -> Iterator[Tensor]:
@@ -110,8 +112,9 @@ def _tensors(operands: Sequence[Any]) -> Iterator[Tensor]:
 
 
 def _content(operand: Any) -> Any:
-    """A constant operand as number or list; None where it is computed by the program."""
-    if isinstance(operand, tuple):  # a list of scalars, each a constant
+    """A constant operand as number or list; None where the program computes it, or it belongs to the model."""
+    if isinstance(operand, tuple):  # a list of scalars
         items = [_content(item) for item in operand]
-        return None if None in items else [item[0] if isinstance(item, list) else item for item in items]
-    return None if operand is None or operand.value is None else operand.value.tolist()
+        return [item[0] if isinstance(item, list) and len(item) == 1 else item for item in items]
+    known = operand is not None and operand.param is None and operand.value is not None
+    return operand.value.tolist() if known else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Operation:
         name: as in ``op_specs.SPECS``; others keep the name that Paddle has for them.
         attrs: those that ``SPECS`` lists; absent where the program does not say.
         layer: name of the innermost layer whose forward ran, "" for the model itself.
+        constants: every number and text that the code gave it, by the name of the attribute or the number of the
+            operand in the program. They are compared between two programs of one version of Paddle, not understood.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Operation:
     outputs: tuple[Tensor, ...]
     attrs: Mapping[str, Any]
     layer: str
+    constants: Mapping[Union[str, int], Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -70,3 +73,12 @@ def flatten(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any,
             yield from flatten(item, (*path, key))
     elif value is not None:
         yield path, value
+
+
+def comparable(attributes: Mapping[str, Any]) -> dict[Union[str, int], Any]:
+    """The attributes that are numbers, texts or lists of them, without what Paddle notes (``op_callstack``)."""
+    return {name: value for name, value in attributes.items() if not name.startswith("op_") and _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    return all(map(_is_plain, value)) if isinstance(value, (list, tuple)) else isinstance(value, (int, float, str))

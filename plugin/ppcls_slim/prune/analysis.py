@@ -10,6 +10,7 @@ from ..compat.paddle import paddle
 from ..config.prune import PruneConfig
 from ..graph.model import layer_of, shapes_of
 from .dependency import analyse
+from .dependency.find_groups import NOT_RECORDED
 from .dependency.groups import Group, Grouping
 from .flops import Cost, measure
 
@@ -65,9 +66,8 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
     shape = tuple(config.input_shape or input_shape)
     grouping = analyse(model, shape, config.input_dtype, config.skip_leaves)
     if not grouping.groups:
-        reasons = "; ".join(sorted(set(grouping.frozen.values()))[:3])
         raise SlimError(
-            f"Slim.prune: no convolution of {type(model).__name__} can be pruned: {reasons}; {QUANTIZE_INSTEAD}"
+            f"Slim.prune: no convolution of {type(model).__name__} can be pruned: {_why(grouping, shape)}"
         )
     # Pointwise layers of some backbones are linear layers on [n, h, w, c]; they can be named like convolutions.
     root_layers = (layer_of(name) for group in grouping.groups for name in group.root_weights)
@@ -80,6 +80,18 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
             f"{type(model).__name__}; {QUANTIZE_INSTEAD}"
         )
     return Analysis(grouping, convolutions, cost, shapes_of(model), shape)
+
+
+def _why(grouping: Grouping, shape: Sequence[int]) -> str:
+    """Why there are no groups, and what helps."""
+    reasons = sorted(set(grouping.frozen.values()))
+    for reason in reasons:
+        if reason.startswith(NOT_RECORDED):
+            return (
+                f"{reason}. It has to run on an image of {list(shape)} alone, without labels: look at Arch, and at "
+                "Global.image_shape or Slim.prune.input_shape"
+            )
+    return f"{'; '.join(reasons[:3])}; {QUANTIZE_INSTEAD}"
 
 
 def _reached(grouping: Grouping) -> set[str]:

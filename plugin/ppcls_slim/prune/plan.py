@@ -10,15 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..common.errors import SlimError
+from ..common.validation import first_mistake
+from ..compat.layers import conv_groups
 from ..compat.paddle import paddle
 from ..graph.model import shapes_of
 from .apply import apply_slices
+from .dependency.code import Code
+from .plan_json import FORMAT, GroupPart, PlanPart
 from .ranges import from_ranges, to_ranges
 from .slices import ParamSlice, SlicePlan
-
-FORMAT = 1
-"""Version of the JSON that :meth:`Plan.to_json` writes."""
 
 
 @dataclass(frozen=True)
@@ -103,30 +106,30 @@ class Plan:
         Raises:
             SlimError: the format is of another version, or a part is missing or malformed.
         """
-        if data.get("format") != FORMAT:
+        if isinstance(data, Mapping) and data.get("format") != FORMAT:
             raise SlimError(
-                f"the plan has format {data.get('format')!r}, this version reads {FORMAT}: "
+                f"the plan has format {str(data.get('format'))[:20]!r}, this version reads {FORMAT}: "
                 "use the version of ppcls_slim that wrote it"
             )
         try:
+            part = PlanPart.model_validate(data)
             return cls(
-                criterion=data["criterion"],
-                settings=dict(data["settings"]),
-                align=data["align"],
-                align_reason=data["align_because"],
-                input_shape=tuple(data["input_shape"]),
-                flops=dict(data["flops"]),
-                parameters=dict(data["parameters"]),
-                decisions=tuple(_decision_from_json(group) for group in data["groups"]),
-                frozen=dict(data["frozen"]),
-                slices=SlicePlan(
-                    {name: _slice_from_json(piece, data["sets"]) for name, piece in data["cuts"].items()},
-                    dict(data["conv_groups"]),
-                    dict(data["sizes"]),
-                ),
+                criterion=part.criterion,
+                settings=part.settings,
+                align=part.align,
+                align_reason=part.align_because,
+                input_shape=tuple(part.input_shape),
+                flops=part.flops,
+                parameters=part.parameters,
+                decisions=tuple(map(_decision_from_json, part.groups)),
+                frozen=part.frozen,
+                slices=part.slices(),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise SlimError(f"the plan is damaged ({type(error).__name__}: {error}): restore the file") from None
+        except ValidationError as error:
+            reason = first_mistake(error, PlanPart)
+        except (KeyError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        raise SlimError(f"the plan is damaged ({reason[:200]}): restore the file")
 
 
 def apply_plan(plan: Plan, model: paddle.nn.Layer) -> None:
@@ -144,7 +147,19 @@ def apply_plan(plan: Plan, model: paddle.nn.Layer) -> None:
                 f"the plan does not fit the model: {name} is {list(shapes[name])} in the model and "
                 f"{list(piece.shape)} in the plan. Is Arch the one that was pruned?"
             )
+    _check_layers(plan.slices, model)
     apply_slices(model, plan.slices)
+
+
+def _check_layers(slices: SlicePlan, model: paddle.nn.Layer) -> None:
+    layers, attributes = dict(model.named_sublayers(include_self=True)), Code.of(model).attributes
+    for name in slices.conv_groups:
+        if conv_groups(layers.get(name)) == 1:
+            raise SlimError(f"the plan does not fit the model: {name} is not a convolution with groups in it")
+    for place in slices.sizes:
+        name, _, attribute = place.rpartition(".")
+        if attribute not in attributes.get(name, {}):
+            raise SlimError(f"the plan does not fit the model: {place} is not a number in it")
 
 
 def _decision_to_json(decision: Decision) -> dict[str, Any]:
@@ -160,15 +175,9 @@ def _decision_to_json(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _decision_from_json(group: Mapping[str, Any]) -> Decision:
-    return Decision(
-        root_weight=group["master"],
-        layers=tuple(group["layers"]),
-        prunable_channels=group["units"],
-        kept=from_ranges(group["keep"]),
-        ratio=group["ratio"],
-        note=group["note"],
-    )
+def _decision_from_json(group: GroupPart) -> Decision:
+    kept = from_ranges(group.keep, group.units)
+    return Decision(group.master, tuple(group.layers), group.units, kept, group.ratio, group.note)
 
 
 def _slice_to_json(piece: ParamSlice, sets: dict[str, str]) -> dict[str, Any]:
@@ -184,8 +193,3 @@ def _slice_to_json(piece: ParamSlice, sets: dict[str, str]) -> dict[str, Any]:
     if piece.picks is not None:
         data["picks"] = name(piece.picks)
     return data
-
-
-def _slice_from_json(data: Mapping[str, Any], sets: Mapping[str, str]) -> ParamSlice:
-    keep = {int(axis): from_ranges(sets[name]) for axis, name in data["keep"].items()}
-    return ParamSlice(tuple(data["shape"]), keep, from_ranges(sets[data["picks"]]) if "picks" in data else None)

@@ -16,6 +16,7 @@ from .choose import channels_to_keep
 from .dependency.groups import Group
 from .flops_target import ratios_for_flops
 from .plan import Decision, Plan
+from .planned import check_planned
 from .ratios import (
     GroupRatio,
     Sensitivity,
@@ -136,8 +137,12 @@ def plan_of_kept(
         group_ratios: what was asked for, one for each group.
         align: the numbers of channels kept are multiples of this.
         reason: why it is this number.
+
+    Raises:
+        SlimError: the code of the model would do something else without the channels.
     """
     slices = plan_slices(model, analysis.groups, kept)
+    check_planned(model, analysis.input_shape, config.input_dtype, slices)
     shapes = {name: piece.kept_shape() for name, piece in slices.params.items()}
     names = {name for name, _ in model.named_parameters()}
     removed = sum(

@@ -5,9 +5,7 @@ As PaddleSlim's ``FilterPruner.sensitive``: one group at a time is pruned by 0.1
 
 from __future__ import annotations
 
-import io
 import json
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from ..common.atomic import write_json
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
+from ..compat.unpickling import Fields, RefusedError, unpickle
 from ..graph.model import layer_of
 from . import importance
 from .analysis import Analysis
@@ -27,6 +26,9 @@ from .importance.selection import channels_to_prune, count_to_prune
 from .slices import plan_slices
 
 RATIOS = tuple(round(0.1 * i, 1) for i in range(1, 10))
+
+STATUS = {("paddleslim.dygraph.prune.filter_pruner", "Status"): Fields}
+"""The class whose objects PaddleSlim's files hold."""
 
 Table = dict[str, dict[float, float]]
 """Layer -> ratio -> relative loss of accuracy."""
@@ -122,23 +124,16 @@ def read(path: Path, model: paddle.nn.Layer) -> Table:
     """
     try:
         raw = path.read_bytes()
-        data = json.loads(raw) if raw[:1] in b"{" else _PaddleSlimStatus(io.BytesIO(raw)).load()
-        found: Mapping[str, Any] = data if isinstance(data, dict) else data.sensitivies
+        data = json.loads(raw) if raw[:1] in b"{" else unpickle(raw, STATUS)
+        found: Mapping[str, Any] = data if isinstance(data, dict) else data.values["sensitivies"]
         layers = {p.name: layer_of(name) for name, p in model.named_parameters()}
         return {
             layers.get(name, name): {float(ratio): float(loss) for ratio, loss in losses.items()}
             for name, losses in found.items()
         }
-    except (OSError, ValueError, AttributeError, pickle.UnpicklingError, EOFError) as error:
+    except RefusedError as refused:
+        raise SlimError(
+            f"Slim.prune.sensitivity_file: {path} cannot be read: it asks for {refused}, which no such file needs"
+        ) from None
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise SlimError(f"Slim.prune.sensitivity_file: {path} cannot be read: {error}") from None
-
-
-class _PaddleSlimStatus(pickle.Unpickler):
-    """Reads PaddleSlim's ``Status`` and numbers, but nothing that could run code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if name == "Status":
-            return type("Status", (), {})
-        if module.split(".")[0] == "numpy" and name in {"dtype", "scalar"}:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it holds {module}.{name}, which no sensitivity file has")

@@ -24,9 +24,8 @@ from .calibrate import MinMaxObserver
 from .layers import quantizable_layers, quantized_layers
 from .pact_layers import Pact
 from .quantizer import Target, quantizer_of
-from .record import QuantRecord
+from .record import USER_CLASSES, QuantRecord
 
-USER_CLASSES = ("weight_preprocess", "act_preprocess", "weight_quantize", "act_quantize")
 PASSED_ON = (
     "weight_quantize_type",
     "activation_quantize_type",

@@ -61,7 +61,7 @@ def fold(model: paddle.nn.Layer, pairs: Mapping[str, str]) -> None:
     layers = dict(model.named_sublayers())
     for conv_name, norm_name in pairs.items():
         conv, norm = layers.get(conv_name), layers.get(norm_name)
-        if conv is None or norm is None:
+        if not isinstance(conv, paddle.nn.Conv2D) or not isinstance(norm, BATCH_NORMS):
             raise SlimError(f"{conv_name} or {norm_name}, which were folded, are not in the model of Arch")
         _fold_pair(conv, norm)
         parent = layers.get(norm_name.rpartition(".")[0], model)

@@ -12,7 +12,7 @@ from ..compat.paddle import paddle
 from ..compat.qat_layers import is_moving_average, is_quantized_state
 from ..compat.reparameterization import merge_branches
 from ..config.quant import QuantConfig
-from .alphas import AlphaHistory, note_alphas
+from .alpha_history import AlphaHistory, note_alphas
 from .calibrate import observe
 from .fake_quant import insert_fake_quants
 from .fold_bn import find_pairs, fold

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..common.errors import SlimError
 from ..common.validation import first_mistake
 from ..config.quant import QuantConfig
+
+USER_CLASSES = ("weight_preprocess", "act_preprocess", "weight_quantize", "act_quantize")
+"""Options that name a class to import."""
+
+
+class QuantPart(BaseModel):
+    """The JSON of a :class:`QuantRecord`; ``floats`` are its ``skipped_layers``."""
+
+    settings: QuantConfig
+    layers: dict[str, str]
+    floats: dict[str, str]
+    fused: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -44,13 +56,25 @@ class QuantRecord:
             SlimError: it was edited, or written by a release with other options.
         """
         try:
-            settings = QuantConfig.model_validate(data["settings"])
-            return cls(settings, dict(data["layers"]), dict(data["floats"]), dict(data["fused"]))
+            part = QuantPart.model_validate(data)
+            return cls(part.settings, part.layers, part.floats, part.fused)
         except ValidationError as error:
-            reason = first_mistake(error, QuantConfig, "settings")
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"{type(error).__name__}: {error}"
-        raise SlimError(f"the quant part of the sidecar file cannot be read ({reason}): restore it")
+            reason = first_mistake(error, QuantPart)
+        raise SlimError(f"the quant part of the sidecar file cannot be read ({reason[:200]}): restore it")
+
+    def check_user_classes(self, configured: Optional[QuantConfig]) -> None:
+        """Refuse to import a class because a checkpoint names it.
+
+        Args:
+            configured: ``Slim.quant`` of this run, which is the user's own word.
+
+        Raises:
+            SlimError: the configuration does not name the class.
+        """
+        for key in USER_CLASSES:
+            path = getattr(self.settings, key)
+            if path is not None and path != getattr(configured, key, None):
+                raise SlimError(f"it was quantized with the class {path}; to import it, set Slim.quant.{key}={path}")
 
     def summary(self) -> str:
         """Return one line for the log."""

@@ -116,7 +116,7 @@ def randomise(model: paddle.nn.Layer, gain: float = 1.4, seed: int = 0) -> None:
         else:
             fan = np.prod(shape) / (shape[0] if len(shape) == 4 else shape[-1])
             value = random.normal(0, gain / np.sqrt(fan), shape)
-        tensor.set_value(value.astype(np.float32))
+        tensor.set_value(np.asarray(value, dtype=tensor.numpy().dtype))
 
 
 def mask_channels(model: paddle.nn.Layer, grouping: Grouping, removal: Removal) -> None:
@@ -157,7 +157,7 @@ def _randomise_stably(model: paddle.nn.Layer, grouping: Grouping, removal: Remov
 
 
 def _is_stable(model: paddle.nn.Layer, images: np.ndarray) -> bool:
-    signs = np.random.default_rng(0).choice(np.array([-1e-6, 1e-6], np.float32), images.shape)
+    signs = np.random.default_rng(0).choice(np.array([-1e-6, 1e-6], images.dtype), images.shape)
     one, other = _run(model, images), _run(model, images * (1 + signs))
     return max(map(_difference, one, other)) < _STABLE and max(np.abs(array).max() for array in one) < 1e6
 

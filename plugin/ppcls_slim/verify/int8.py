@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from ..common.errors import SlimError
 from ..compat.paddleclas.types import DataLoader
 
 # Values of these names are part of the format of inference.slim.json.
@@ -14,6 +15,12 @@ FAKE_QUANT, REFERENCE, INT8 = "fake-quant", "exported, plain", "exported, int8"
 """Ways of running: the trained model; the exported file as it is written, in float; the exported file in int8."""
 TOP1, FEATURES = "decisions", "features"
 """Kinds of comparison."""
+
+LARGEST_LOSS = 0.2
+"""Share of top-1, or of recall@1, above which int8 is taken for broken. Rounding costs a point or two; the faults of
+Paddle's passes that were found cost 40 to 70."""
+ENOUGH = 50
+"""Samples from which on such a share is no accident."""
 
 Outputs = Mapping[str, np.ndarray]
 """Way of running -> what it gives, ``[n, classes]`` or ``[n, dimensions]``."""
@@ -132,10 +139,34 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def check(found: Mapping[str, Any], threshold: float) -> None:
+    """Refuse what int8 computes wrong, not only in fewer steps.
+
+    Args:
+        found: with labels; without, nothing is refused.
+        threshold: ``Slim.quant.verify_threshold``; a larger one than ``LARGEST_LOSS`` allows more.
+
+    Raises:
+        SlimError: int8 loses more than that.
+    """
+    lost, allowed = _lost(found), max(LARGEST_LOSS, threshold)
+    if found["samples"] >= ENOUGH and lost > allowed:
+        what = "top-1" if found["kind"] == TOP1 else "recall@1"
+        raise SlimError(
+            f"int8 is broken, it loses {100 * lost:.1f} % of {what} on {found['samples']} samples "
+            f"({found['source']}): leave layers float with Slim.quant.skip, and report it; nothing was exported "
+            "(a Slim.quant.verify_threshold above that exports it)"
+        )
+
+
+def _lost(found: Mapping[str, Any]) -> float:
+    before, after = accuracy_of(found, FAKE_QUANT), accuracy_of(found, INT8)
+    return 0.0 if before is None or after is None else before - after
+
+
 def warning(found: Mapping[str, Any], threshold: float) -> Optional[str]:
     """A line with the numbers where int8 differs from fake-quant by more than the threshold, else None."""
-    before, after = accuracy_of(found, FAKE_QUANT), accuracy_of(found, INT8)
-    lost = 0.0 if before is None or after is None else before - after
+    lost = _lost(found)
     apart = 1 - closeness(found, INT8)
     if lost <= threshold and apart <= threshold:
         return None

@@ -7,52 +7,12 @@ import pytest
 
 paddle = pytest.importorskip("paddle")
 
+from networks import Net, Pick, channel_index, checked, root_weights  # noqa: E402
 from paddle import nn  # noqa: E402
 from paddle.nn import functional as F  # noqa: E402
 
-from ppcls_slim.prune.dependency import analyse, search  # noqa: E402
-from ppcls_slim.verify.equivalence import check_equivalence, remove, some_channels  # noqa: E402
-
-FLOAT32 = 1e-5
-
-
-class Net(nn.Layer):
-    """A stem, whatever a test does in ``middle``, one more convolution, and a classifier."""
-
-    def __init__(self, middle, channels: int, out: int = 0, **layers: nn.Layer) -> None:
-        super().__init__()
-        self.stem = nn.Conv2D(3, channels, 3, padding=1)
-        for name, layer in layers.items():
-            setattr(self, name, layer)
-        self.last = nn.Conv2D(out or channels, 6, 1)
-        self.fc = nn.Linear(6, 5)
-        self.middle = middle
-        self.width = channels
-
-    def forward(self, x):
-        x = self.last(self.middle(self, F.relu(self.stem(x))))
-        return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
-
-
-def checked(net: nn.Layer, ratio: float = 0.4, size: int = 8):
-    grouping = analyse(net, [3, size, size])
-    images = np.random.default_rng(0).normal(size=(2, 3, size, size)).astype("float32")
-    for seed in range(3):
-        found = check_equivalence(net, grouping, some_channels(grouping, ratio, seed), images)
-        assert found.error < FLOAT32 < found.effect
-    return grouping
-
-
-def root_weights(grouping) -> list[str]:
-    return [name for group in grouping.groups for name in group.root_weights]
-
-
-def channel_index(grouping, param: str, axis: int = 0) -> list[int]:
-    for group in grouping.groups:
-        for member in group.members:
-            if (member.param, member.axis) == (param, axis):
-                return member.index.tolist()
-    return []
+from ppcls_slim.prune.dependency import analyse, find_groups  # noqa: E402
+from ppcls_slim.verify.equivalence import remove  # noqa: E402
 
 
 def test_concat_keeps_its_parts_apart():
@@ -166,7 +126,7 @@ def test_a_size_that_is_computed_is_frozen_and_the_rest_is_not():
 
 
 def test_where_nothing_can_go_nothing_is_tried(monkeypatch):
-    monkeypatch.setattr(search, "disagreements", lambda *args: pytest.fail("the model was recorded again"))
+    monkeypatch.setattr(find_groups, "disagreements", lambda *args: pytest.fail("the model was recorded again"))
     grouping = analyse(nn.Sequential(nn.Conv2D(3, 8, 3)), [3, 8, 8])
     assert (grouping.groups, grouping.frozen) == ((), {"0": "an output of the model"})
 
@@ -221,17 +181,6 @@ def test_shared_weights_tie_both_uses():
     grouping = checked(Net(lambda net, x: net.twice(net.twice(x)), 8, twice=nn.Conv2D(8, 8, 1)))
     assert root_weights(grouping) == ["stem.weight", "last.weight"]
     assert channel_index(grouping, "twice.weight", 0) == channel_index(grouping, "twice.weight", 1) == list(range(8))
-
-
-class Pick(nn.Layer):
-    """Channels in another order, or some of them."""
-
-    def __init__(self, positions: list[int], how=paddle.index_select) -> None:
-        super().__init__()
-        self.positions, self.how = paddle.to_tensor(positions), how
-
-    def forward(self, x):
-        return self.how(x, self.positions, axis=1)
 
 
 @pytest.mark.parametrize("how", [paddle.index_select, paddle.gather])
@@ -322,3 +271,28 @@ def test_the_model_is_left_as_it_was():
     for name, tensor in net.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), before[name])
     assert net(paddle.zeros([1, 3, 8, 8])).shape == [1, 5]
+
+
+def test_a_shortcut_added_to_the_first_channels_in_place():
+    class Widened(nn.Layer):
+        """The input is added to the first channels of a wider result, as in ReXNet."""
+
+        def __init__(self, into, out):
+            super().__init__()
+            self.conv, self.in_channels = nn.Conv2D(into, out, 1), into
+
+        def forward(self, x):
+            out = self.conv(x)
+            out[:, 0 : self.in_channels] += x
+            return out
+
+    class Two(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.one, self.two = nn.Conv2D(3, 27, 1), Widened(27, 38), Widened(38, 50)
+            self.fc = nn.Linear(50, 4)
+
+        def forward(self, x):
+            return self.fc(F.adaptive_avg_pool2d(self.two(self.one(self.stem(x))), 1).flatten(1))
+
+    assert not checked(Two()).frozen

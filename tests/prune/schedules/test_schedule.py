@@ -206,6 +206,8 @@ def test_from_training_to_export(cli, small, tmp_path, layers):
         assert result.status == 0, result.err
         found[stem.name] = top1_in(result.out)
     assert found["best_model"] == found["pruned_model"]
+    safe = cli("eval", "-c", config, "-o", f"Global.pretrained_model={pruned}.safetensors")
+    assert top1_in(safe.out) == found["pruned_model"]
     exported = cli("export", "-c", config, "-o", f"Global.pretrained_model={best}")
     assert exported.status == 0, exported.err
     assert "same top-1 on 100.0 %" in exported.out

@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from ..legacy_program import producers_of, program_of, quantized_activations, set_attr
-from ..paddle import paddle
+from ..legacy_program import producers_of, program_of, quantized_activations, save_program, set_attr
 from . import (
     computed_sizes,
     concat_input_scales,
     empty_slices,
+    float_rewrites,
     large_averages,
     linear_weight_scales,
     mixed_sign_concat,
     propagated_scales,
     residual_scales,
-    shifted_scales,
+    scale_operators,
     transpose_scales,
+    unsigned_differences,
     unsigned_shortcuts,
 )
 
@@ -40,15 +41,17 @@ MEASURED: Sequence[Callable[[Any], list[str]]] = (
     propagated_scales.without_scale,
 )
 AFTER_MEASURING: Sequence[Rewrite] = (
-    # Both read which operator makes an input of a concat: before an assign is put behind averages and shifts, and
+    # Both read which operator makes an input of a concat: before an assign is put behind averages and scales, and
     # before empty slices are removed, which count as inputs of unknown sign.
     mixed_sign_concat.rewrite,
     concat_input_scales.rewrite,
-    # Only sets attributes: any place.
+    # Only set attributes: any place.
     transpose_scales.rewrite,
+    unsigned_differences.rewrite,
     # Both rename the operator's output; what was measured under the old name has its threshold already.
     large_averages.rewrite,
-    shifted_scales.rewrite,
+    scale_operators.rewrite,
+    *float_rewrites.REWRITES,
     # Both remove inputs: last, so that the others see the program as it was exported.
     empty_slices.rewrite,
     computed_sizes.rewrite,
@@ -84,8 +87,7 @@ def prepare_for_onednn(path: Path, batches: Sequence[np.ndarray]) -> list[str]:
         rescaled = linear_weight_scales.rewrite(block, dict(zip(weights, values)))
         for rewrite in AFTER_MEASURING:
             rewrite(block)
-        inputs = [block.var(name) for name in feeds]
-        paddle.static.save_inference_model(str(path), inputs, fetches, executor, program=program, clip_extra=True)
+        save_program(path, executor, program, feeds, fetches)
     return rescaled
 
 

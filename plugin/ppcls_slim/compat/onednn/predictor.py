@@ -16,17 +16,26 @@ def without_onednn(config: paddle.inference.Config) -> None:
         config.disable_mkldnn()
 
 
-def disable_broken_passes(config: paddle.inference.Config, program: Path) -> None:
-    """Turn off the passes that fail or compute wrong numbers for operators of a program.
+def broken_passes(program: Path) -> list[str]:
+    """Names of the passes that fail or compute wrong numbers for operators of a program.
 
-    All are faults of Paddle 3.x with PIR programs. Any order: a pass may be deleted twice.
+    All are faults of Paddle 3.x with PIR programs, and of passes that ``Config`` has on unless they are deleted.
+
+    Args:
+        program: a file that was exported.
+    """
+    if program.suffix != ".json":
+        return []
+    text = program.read_text(encoding="utf-8")
+    return [*dict.fromkeys(fault.PASS for fault in FAULTS if fault.applies(text))]
+
+
+def disable_broken_passes(config: paddle.inference.Config, program: Path) -> None:
+    """Turn :func:`broken_passes` off.
 
     Args:
         config: with oneDNN on.
         program: the file that it will load.
     """
-    if program.suffix != ".json":
-        return
-    text = program.read_text(encoding="utf-8")
-    for name in dict.fromkeys(fault.PASS for fault in FAULTS if fault.applies(text)):
+    for name in broken_passes(program):
         config.delete_pass(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 
 from ...common.errors import SlimError
-from .faults import scipy_first
+from .faults import scipy_first, signal_handlers, writable_home
 
 PADDLE_PACKAGES = ("paddlepaddle", "paddlepaddle-gpu")
 
@@ -27,8 +27,10 @@ def installed_paddle() -> str:
 if installed_paddle().startswith("2."):
     scipy_first.patch()
 
+writable_home.patch()
 try:
-    import paddle
+    with signal_handlers.kept():
+        import paddle
 except ImportError as error:
     raise SlimError(
         f"Paddle cannot be imported ({error}): install it with pip install 'ppcls_slim[cpu]' or 'ppcls_slim[gpu]'"
@@ -50,6 +52,15 @@ def default_device() -> str:
     return "gpu" if gpu_available() else "cpu"
 
 
+def usable(device: str) -> bool:
+    """Whether Paddle can use a device of this name, such as ``xpu``; it is then the current one."""
+    try:
+        paddle.device.set_device(device)
+    except Exception:  # Paddle's releases raise ValueError, RuntimeError and errors of their own
+        return False
+    return True
+
+
 def is_pir() -> bool:
     """Whether ``paddle.jit.save`` writes PIR programs (``.json``) instead of legacy IR (``.pdmodel``)."""
     flag = "FLAGS_enable_pir_api"
@@ -59,4 +70,4 @@ def is_pir() -> bool:
         return False
 
 
-__all__ = ["default_device", "gpu_available", "installed_paddle", "is_pir", "paddle"]
+__all__ = ["default_device", "gpu_available", "installed_paddle", "is_pir", "paddle", "usable"]

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ...common.errors import SlimError
+from ...common.overrides import override
+from ...common.yaml_file import read_yaml
+from .faults import amp_switch
 from .find import find_ppcls
 from .types import ClasConfig
 
@@ -14,7 +16,10 @@ T = TypeVar("T")
 
 
 def read_yaml_config(path: Path, overrides: Sequence[str]) -> ClasConfig:
-    """Read a YAML file with ``ppcls.utils.config.get_config``; errors in the file become one line.
+    """Read a YAML file as PaddleClas does: sections with attributes, and texts such as ``1e-3`` as numbers.
+
+    Its ``get_config`` is not called: it evaluates the values of ``-o`` as Python, takes the last of two equal keys,
+    and raises on files that are not UTF-8 or refer to themselves (2.4.2 to develop).
 
     Args:
         path: of the YAML file.
@@ -23,16 +28,15 @@ def read_yaml_config(path: Path, overrides: Sequence[str]) -> ClasConfig:
     Raises:
         SlimError: the file is not valid YAML, or an override does not fit what it holds.
     """
+    content = read_yaml(path)
     find_ppcls()
-    import yaml  # PaddleClas brings it
-    from ppcls.utils.config import get_config  # found only now
+    from ppcls.utils.config import AttrDict, create_attr_dict  # found only now
 
-    try:
-        config: ClasConfig = get_config(str(path), overrides=list(overrides), show=False)
-    except yaml.YAMLError as error:
-        raise SlimError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    except (AttributeError, AssertionError, TypeError, KeyError, IndexError) as error:
-        raise SlimError(f"{path} with {overrides or 'no overrides'} cannot be read: {error}") from error
+    config: ClasConfig = AttrDict(content)
+    create_attr_dict(config)
+    for one in overrides:
+        override(config, one)
+    amp_switch.patch(config)
     return config
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 
-from .faults import label_paths, nesterov, numpy_aliases, other_backbones, zero_dim_scalars
+from .faults import evaluated_text, label_paths, log_files, nesterov, numpy_aliases, other_backbones, zero_dim_scalars
 from .find import find_backbones, find_ppcls
 
 
@@ -19,6 +19,7 @@ def load_engine() -> types.ModuleType:
     root = find_ppcls()
     from ppcls.engine import engine  # found only now
 
+    log_files.patch()
     numpy_aliases.patch()
     nesterov.patch()
     zero_dim_scalars.patch()
@@ -26,4 +27,5 @@ def load_engine() -> types.ModuleType:
     folder = find_backbones()
     if folder is not None:
         other_backbones.patch(folder)
+    evaluated_text.patch()  # last: in the backbones of the other release, too
     return engine

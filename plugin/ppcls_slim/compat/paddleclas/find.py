@@ -39,6 +39,8 @@ def find_ppcls() -> Path:
         raise SlimError(f"PaddleClas is not installed: {REMEDY}")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
+    from .. import paddle  # noqa: F401  (every import from ppcls imports Paddle: in our way, then, and only now)
+
     return root
 
 

@@ -8,12 +8,15 @@ no hooks for them in 2.4.2 to develop; may go when PaddleClas has some.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..paddle import paddle
+from ..paddle.saved_files import SavedWeights, paddle_load_restricted
 from ..patching import replaced
+from .clear_errors import with_key
 from .engine import load_engine
 
 ppcls_engine: ModuleType = load_engine()
@@ -26,17 +29,49 @@ build_dataloader = ppcls_engine.build_dataloader
 _save_model = save_load.save_model
 
 
+@contextmanager
 def while_building(
     build_model: Callable[..., Any], build_dataloader: Callable[..., Any], load_pretrained: Callable[..., None]
-) -> AbstractContextManager[None]:
-    """Build models and data loaders, and load ``Global.pretrained_model``, with these functions."""
-    return replaced(
+) -> Iterator[None]:
+    """Build models and data loaders, and load ``Global.pretrained_model``, with these functions.
+
+    What else is built from a section gives errors of one line.
+    """
+    others = {
+        "build_loss": "Loss",
+        "build_metrics": "Metric",
+        "build_optimizer": "Optimizer",
+        "build_postprocess": "Infer.PostProcess",
+        "create_operators": "Infer.transforms",
+    }
+    stand_ins = replaced(
         ppcls_engine,
+        **{name: with_key(getattr(ppcls_engine, name), key) for name, key in others.items()},
         build_model=build_model,
         build_dataloader=build_dataloader,
         load_dygraph_pretrain=load_pretrained,
         load_dygraph_pretrain_from_url=load_pretrained,
     )
+    with stand_ins, paddle_load_restricted():
+        yield
+
+
+@contextmanager
+def while_loading_backbones(load_pretrained: Callable[[Any, str], None]) -> Iterator[None]:
+    """Load files of ``Arch.pretrained`` with this function, and let whatever else is loaded run no code.
+
+    Releases differ in how a backbone finds its file, or address. All of them end in ``paddle.load`` and ``set_dict``.
+    """
+    original = paddle.nn.Layer.set_state_dict
+
+    def set_state_dict(layer: Any, state: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(state, SavedWeights):
+            return load_pretrained(layer, str(state.path))
+        return original(layer, state, *args, **kwargs)
+
+    names = dict.fromkeys(("set_state_dict", "set_dict", "load_dict"), set_state_dict)
+    with paddle_load_restricted(), replaced(paddle.nn.Layer, **names):
+        yield
 
 
 @contextmanager

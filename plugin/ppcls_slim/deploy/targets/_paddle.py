@@ -8,6 +8,8 @@ from pathlib import Path
 from .. import paddle_inference
 from ..paddle_inference import Predictor
 
+HOW_TO_RUN = "HOW_TO_RUN_FAST.txt"
+
 
 class PaddleTarget:
     """Files of Paddle Inference.
@@ -20,7 +22,7 @@ class PaddleTarget:
     engine = "oneDNN"
     baseline = "paddle_fp32"
     weights = paddle_inference.WEIGHTS
-    may_write: Sequence[str] = paddle_inference.PROGRAMS
+    may_write: Sequence[str] = (*paddle_inference.PROGRAMS, HOW_TO_RUN)
 
     def recognizes(self, folder: Path) -> bool:
         """Whether a folder holds a model for Paddle Inference, quantized or float as this target's are."""

@@ -23,9 +23,8 @@ from ..paddle_inference import Predictor
 from ..parity import Int8Options, Run, int8_options, verify_int8
 from ..quantized import quantized_program
 from ..target import Verified
-from ._paddle import PaddleTarget
+from ._paddle import HOW_TO_RUN, PaddleTarget
 
-HOW_TO_RUN = "HOW_TO_RUN_FAST.txt"
 WEIGHTS_SUFFIX = ".pdiparams"
 BATCH = 8
 """Images in a batch where the scales of residual sums are measured on the exported model."""
@@ -37,7 +36,6 @@ class PaddleInt8(PaddleTarget):
     Options = Int8Options
     quantized = True
     headings = ("FP32", "int8")
-    may_write: Sequence[str] = (*paddle_inference.PROGRAMS, HOW_TO_RUN)
 
     def write(self, job: ExportJob, folder: Path) -> None:
         """Write the program, the weights, and how to run them in int8.
@@ -62,7 +60,7 @@ class PaddleInt8(PaddleTarget):
         """Compare fake-quant with the exported model in float (the reference run) and in int8, on evaluation data.
 
         Raises:
-            SlimError: Paddle cannot run the model in int8.
+            SlimError: Paddle cannot run the model in int8, or computes it wrong.
         """
         ways: dict[str, Run] = {
             int8_parity.REFERENCE: Predictor(folder, job.device, onednn=False),

@@ -62,8 +62,8 @@ class State(ABC):
         """
 
     @abstractmethod
-    def sidecar(self, metadata: Metadata) -> Optional[dict[str, Any]]:
-        """Content of the file beside the weights; None for a dense model, which needs none."""
+    def sidecar(self, metadata: Metadata) -> dict[str, Any]:
+        """Content of the file beside the weights."""
 
     def hooks(self, metadata: Metadata, progress: Progress) -> list[Hook]:
         """What a training of it does at its moments."""

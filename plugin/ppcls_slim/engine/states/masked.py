@@ -66,7 +66,7 @@ class Masked(State):
         except SlimError as error:
             raise SlimError(f"{self.weights}: {error}") from None
 
-    def sidecar(self, metadata: Metadata) -> Optional[dict[str, Any]]:
+    def sidecar(self, metadata: Metadata) -> dict[str, Any]:
         """What is zero, and the metadata."""
         return checkpoints.sidecar(None, None, metadata, self.masks)
 
@@ -112,7 +112,7 @@ class MaskedTraining(State):
         """It has begun."""
         return self
 
-    def sidecar(self, metadata: Metadata) -> Optional[dict[str, Any]]:
+    def sidecar(self, metadata: Metadata) -> dict[str, Any]:
         """What is zero now, and the metadata."""
         return checkpoints.sidecar(None, None, metadata, self.schedule.record())
 
@@ -135,6 +135,7 @@ class MaskedTraining(State):
 
         def write(writing: Path) -> None:
             paddle.save(model.state_dict(), str(writing / f"{PRUNED_MODEL}{checkpoints.WEIGHTS}"))
+            checkpoints.write_safetensors(model.state_dict(), writing / f"{PRUNED_MODEL}{checkpoints.SAFETENSORS}")
 
         checkpoints.save(folder, PRUNED_MODEL, write, pruned.sidecar(checkpoint.metadata))
         progress.saved[PRUNED_MODEL] = folder / PRUNED_MODEL

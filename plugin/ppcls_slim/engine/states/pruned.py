@@ -78,7 +78,7 @@ class Pruned(State):
         """Quantize where that is asked for."""
         return Quantized.from_float(model, self, run.slim.quant, run) if run.slim.quant is not None else self
 
-    def sidecar(self, metadata: Metadata) -> Optional[dict[str, Any]]:
+    def sidecar(self, metadata: Metadata) -> dict[str, Any]:
         """The plan and the metadata."""
         return checkpoints.sidecar(self.slices, None, metadata)
 

@@ -12,7 +12,7 @@ from ...compat.paddleclas.logger import logger
 from ...config.quant import QuantConfig
 from ...prune.plan import Plan
 from ...quant import convert, prepare
-from ...quant.alphas import note_alphas
+from ...quant.alpha_history import note_alphas
 from ...quant.record import QuantRecord
 from .. import loading
 from ..hooks import Alphas, Hook
@@ -69,6 +69,7 @@ class Quantized(State):
     def restore(self, model: paddle.nn.Layer, checkpoint: Checkpoint, run: Run) -> None:
         """Rebuild the model as the checkpoint says, whatever the configuration says."""
         with loading.naming(checkpoint):
+            self.record.check_user_classes(run.slim.quant)
             self.rebuild(model)
         loading.load_exactly(model, checkpoint)
         if self.plan is not None:
@@ -79,7 +80,7 @@ class Quantized(State):
         """Nothing can follow quantization."""
         return self
 
-    def sidecar(self, metadata: Metadata) -> Optional[dict[str, Any]]:
+    def sidecar(self, metadata: Metadata) -> dict[str, Any]:
         """The record, the plan, and the metadata."""
         return checkpoints.sidecar(self.plan, self.record, metadata)
 

@@ -2,26 +2,34 @@
 
 A number in the code (``reshape(x, [-1, 64])``, ``split(x, [24, 24])``) looks the same in a program whether it was
 computed from a shape or is a literal. So some channels are removed and the forward pass is recorded once more. Every
-operation has to be there again, and following the labels that are left has to tie each label to itself only.
+operation has to be there again, and following the labels that are left has to tie each label to itself only. Numbers
+that are not sizes have to be the same (``constants``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
 from ...compat.paddle import paddle
-from ...graph.program import Program, Tensor
+from ...graph.program import Operation, Program, Tensor
 from ...graph.record import record
+from . import constants
 from .code import Site, sites_of
 from .flow import ContradictionError, Flow
 from .groups import Grouping
 from .labels import FIXED, Labels
 from .modes import Mode
 from .registry import FAILURES, RULES, unknown
+from .rules.slicing import assign_slice, selected, slice_
 from .trial import Trial, make_trial, reduced_attributes
+
+PATTERNS = 5
+"""How many ways to remove some of the channels are tried."""
+FEWER_PATTERNS = 2
+"""The same where no number in the code has to be interpreted."""
 
 
 class _KnownLabels(Labels):
@@ -42,6 +50,26 @@ class _KnownLabels(Labels):
         return np.minimum(left, right)  # FIXED wins, as in the dense model
 
 
+def same_operation(one: Operation, other: Operation) -> bool:
+    """Whether two are called the same; a depthwise convolution of which one channel is left is an ordinary one."""
+    names = {operation.name.replace("depthwise_", "") for operation in (one, other)}
+    return len(names) == 1 and len(one.outputs) == len(other.outputs)
+
+
+class Disagreement(NamedTuple):
+    """What a model with some channels removed does otherwise than expected.
+
+    Attributes:
+        sites: place in the code -> whether channels were removed from what it reads. If none were, another
+            interpretation cannot help.
+        counted: numbers of the groups that the code computes numbers from -> reason. Looked for only where there are
+            no ``sites``.
+    """
+
+    sites: dict[Site, bool]
+    counted: dict[int, str]
+
+
 def disagreements(
     model: paddle.nn.Layer,
     input_shape: Sequence[int],
@@ -49,8 +77,8 @@ def disagreements(
     modes: Mapping[Mode, Program],
     flow: Flow,
     grouping: Grouping,
-) -> dict[Site, bool]:
-    """Return the sites at which the model with some channels removed does not do what was expected.
+) -> Disagreement:
+    """Say where the model with some channels removed does not do what was expected.
 
     Args:
         model: the dense model; it is not changed.
@@ -59,12 +87,10 @@ def disagreements(
         modes: the programs of the dense model.
         flow: the analysis of them.
         grouping: its result.
-
-    Returns:
-        site -> whether channels were removed from what it reads. If none were, another interpretation cannot help.
     """
-    for reverse in (False, True) if flow.interpretations else (False,):
-        trial = make_trial(model, flow, grouping, reverse)
+    counting: dict[tuple[Mode, int], Program] = {}
+    for pattern in range(PATTERNS if flow.interpretations else FEWER_PATTERNS):
+        trial = make_trial(model, flow, grouping, pattern)
         found: dict[Site, bool] = {}
         for mode, dense in modes.items():
             with reduced_attributes(model, flow, trial.removed):
@@ -74,9 +100,13 @@ def disagreements(
             if number is not None:
                 inputs = [flow.axes[tensor] for tensor in dense.operations[number].inputs if tensor in flow.axes]
                 found[sites[number]] = any(trial.removed[flow.labels.find(axis.labels)].any() for axis in inputs)
+            elif constants.changed(dense, pruned, flow):
+                counting[mode, pattern] = dense
         if found:
-            return found
-    return {}
+            return Disagreement(found, {})
+    if not counting:
+        return Disagreement({}, {})
+    return Disagreement({}, constants.groups_behind(model, input_shape, dtype, counting, flow, grouping))
 
 
 def _first_difference(
@@ -92,7 +122,7 @@ def _first_difference(
         if number >= len(pruned.operations):
             return number
         operation = pruned.operations[number]
-        if operation.name != expected.name or len(operation.outputs) != len(expected.outputs):
+        if not same_operation(operation, expected):
             return number
         again.site, again.step = site, (id(dense), number)
         again.expected = {
@@ -105,10 +135,28 @@ def _first_difference(
             apply(again, operation)
         except FAILURES:
             return number
+        if not _takes_the_same(operation, expected, again, flow, trial.removed):
+            return number
         for result, before in zip(operation.outputs, expected.outputs):
             if before in read and not _as_expected(result, before, again, flow, trial.removed):
                 return number
     return None
+
+
+def _takes_the_same(operation: Operation, expected: Operation, again: Flow, flow: Flow, removed: np.ndarray) -> bool:
+    """Whether a slice takes the positions that the dense one takes, less what was removed.
+
+    Labels do not tell: several positions may have the same one.
+    """
+    if RULES.get(expected.name) not in (slice_, assign_slice):
+        return True
+    was, now = flow.axes.get(expected.inputs[0]), again.axes.get(operation.inputs[0])
+    if was is None or now is None:
+        return True
+    stays = ~removed[flow.labels.find(was.labels)]
+    place = np.cumsum(stays) - 1
+    taken = selected(expected, was)
+    return taken is None or selected(operation, now) == [place[i] for i in taken if stays[i]]
 
 
 def _as_expected(result: Tensor, before: Tensor, again: Flow, flow: Flow, removed: np.ndarray) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ...compat.paddle import paddle
 from ...graph.program import Program
 
@@ -34,6 +36,8 @@ class Code:
         users: (kind of layer, attribute) -> sites that count channels with it in this round.
         tried: the same, over all rounds.
         banned: kind of layer -> attributes that must keep their value, because other code reads them too.
+        counted: (parameter, axis) -> positions bool ``[size of the axis]`` that stay, because the code computes a
+            number from how many there are, and the reason.
         balanced: names of grouped convolutions that keep all their groups and lose the same filters of each.
     """
 
@@ -44,6 +48,7 @@ class Code:
     users: dict[tuple[Kind, str], set[Site]] = field(default_factory=dict)
     tried: dict[tuple[Kind, str], set[Site]] = field(default_factory=dict)
     banned: dict[Kind, set[str]] = field(default_factory=dict)
+    counted: dict[tuple[str, int], tuple[np.ndarray, str]] = field(default_factory=dict)
     balanced: frozenset[str] = frozenset()
 
     @staticmethod
@@ -118,6 +123,13 @@ def _integers(layer: paddle.nn.Layer) -> Iterator[tuple[str, int]]:
             for i, entry in enumerate(value):
                 if isinstance(entry, int) and not isinstance(entry, bool):
                     yield f"{name}[{i}]", entry
+
+
+def get_attribute(layer: paddle.nn.Layer, attribute: str) -> int:
+    """Return an attribute ``width`` of a layer, or an entry ``widths[1]`` of one that is a list or tuple."""
+    name, _, entry = attribute.rstrip("]").partition("[")
+    value = getattr(layer, name)
+    return int(value[int(entry)] if entry else value)
 
 
 def set_attribute(layer: paddle.nn.Layer, attribute: str, value: int) -> None:

@@ -10,7 +10,11 @@ import numpy as np
 
 from ...graph.program import Operation, Tensor
 from .code import Code, Site
+from .counts import Count
 from .labels import FIXED, Axis, Labels
+
+COMPUTED_WEIGHT = "a weight that is computed"
+"""Reason to freeze where a convolution's weight is a result: with weight or spectral normalization, for example."""
 
 
 class ContradictionError(Exception):
@@ -26,12 +30,15 @@ class Flow:
         axes: tensor -> its labelled axis; tensors without one are absent.
         params: (parameter, axis) -> labels ``[size of the axis]``.
         inputs: those of ``params`` that read channels: the input axes of convolutions and linear layers.
+        outputs: those of ``params`` that produce channels: the output axes of convolutions and linear layers.
         nonzero_if_masked: those of ``inputs`` for which a masked channel is not zero.
         grouped: grouped or depthwise convolution -> label of each of its groups ``[groups]``.
         pointwise: weights of linear layers that are applied to feature maps ``[n, h, w, c]``, as a convolution with
             kernel 1 would be.
         sizes: (layer, attribute) -> labels of the channels that the attribute counts.
+        counts: tensor -> the channels whose number it holds while the model runs, see :mod:`.counts`.
         index_buffers: index buffer -> labels of the axis that it picks from.
+        computed_with: parameters that the forward pass reads, whatever it does with them.
         fixed_params: parameter that cannot shrink along any axis -> reason.
         site: place in the code of the current operation.
         step: (program, number of the operation) of the current operation.
@@ -48,11 +55,14 @@ class Flow:
         self.axes: dict[Tensor, Axis] = {}
         self.params: dict[tuple[str, int], np.ndarray] = {}
         self.inputs: set[tuple[str, int]] = set()
+        self.outputs: set[tuple[str, int]] = set()
         self.nonzero_if_masked: set[tuple[str, int]] = set()
         self.grouped: dict[str, np.ndarray] = {}
         self.pointwise: set[str] = set()
         self.sizes: dict[tuple[str, str], np.ndarray] = {}
+        self.counts: dict[Tensor, Count] = {}
         self.index_buffers: dict[str, np.ndarray] = {}
+        self.computed_with: set[str] = set()
         self.fixed_params: dict[str, str] = {}
         self.site: Site = ("", 0)
         self.step: Hashable = None

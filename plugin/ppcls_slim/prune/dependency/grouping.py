@@ -9,10 +9,10 @@ from typing import Optional
 import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
-from ...compat.layers import is_convolution
+from ...compat.layers import conv_groups, is_convolution
 from ...compat.paddle import paddle
 from ...graph.model import layer_of
-from .flow import Flow
+from .flow import COMPUTED_WEIGHT, Flow
 from .groups import Group, Grouping
 from .labels import FIXED
 from .members import GroupIndex, find_index_buffers, find_members, find_sizes, sets_to_keep_one_of
@@ -47,7 +47,7 @@ def build(model: paddle.nn.Layer, flow: Flow, refusal: Optional[str] = None) -> 
     groups = _groups(flow, table, free, [part for part in components if len(part[0]) > 1])
     pruned = {(member.param, member.axis) for group in groups for member in group.members}
     frozen = {
-        layer_of(name): _reason(roots.get((name, filters[name])), reasons)
+        layer_of(name): _reason(roots.get((name, filters[name])), reasons, name in flow.computed_with)
         for name in convolutions
         if (name, filters[name]) not in pruned
     }
@@ -68,7 +68,7 @@ def filters_of(model: paddle.nn.Layer, pointwise: Collection[str] = ()) -> dict[
         if name in pointwise:
             names[name] = 1
         elif len(tensor.shape) == 4 and is_convolution(layer):
-            names[name] = int(isinstance(layer, paddle.nn.Conv2DTranspose))
+            names[name] = int(isinstance(layer, paddle.nn.Conv2DTranspose) and conv_groups(layer) == 1)
     return names
 
 
@@ -129,10 +129,10 @@ def _grouped_layers(flow: Flow, channels: list[int]) -> tuple[str, ...]:
     return tuple(name for name, labels in flow.grouped.items() if np.isin(flow.labels.find(labels), channels).any())
 
 
-def _reason(roots: Optional[np.ndarray], frozen: Mapping[int, str]) -> str:
-    """Say why the filters with these roots cannot be removed."""
+def _reason(roots: Optional[np.ndarray], frozen: Mapping[int, str], is_used: bool) -> str:
+    """Say why the filters with these roots cannot be removed; they have none where no rule reads them as filters."""
     if roots is None:
-        return "not used in the forward pass"
+        return COMPUTED_WEIGHT if is_used else "not used in the forward pass"
     reasons = list(dict.fromkeys(frozen[root] for root in roots.tolist() if root in frozen))
     free = roots[roots != FIXED]
     if len(free) > 1 and (free == free[0]).all():

@@ -112,7 +112,8 @@ class Group:
         """Return the axis of a root weight along which its filters lie.
 
         That is axis 0 of a convolution's ``[out_c, in_c, k_h, k_w]``, axis 1 of a transposed convolution's
-        ``[in_c, out_c, k_h, k_w]`` and of a linear layer's ``[in, out]``.
+        ``[in_c, out_c, k_h, k_w]`` and of a linear layer's ``[in, out]``. A grouped transposed convolution,
+        ``[in_c, out_c / groups, k_h, k_w]``, has its groups along axis 0.
 
         Raises:
             KeyError: the parameter is not a root weight of the group.

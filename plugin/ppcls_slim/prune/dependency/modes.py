@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from ...compat.paddle import paddle
 from ...compat.reparameterization import has_unmerged_branches
-from ...graph.program import Program
+from ...graph.program import Operation, Program
 from ...graph.record import record
 
 
@@ -34,16 +34,21 @@ def record_modes(
     for mode in wanted:
         program = record(model, input_shape, dtype, mode.training, mode.merged)
         if program.error is not None:
-            errors.append(program.error)
+            errors.append(f"{program.error}{f' (in {program.layer})' if program.layer else ''}")
         elif not any(_same(program, other) for other in modes.values()):
             modes[mode] = program
     return modes, errors[0] if errors else None
 
 
+_OF_THE_MODE = {"is_test", "use_global_stats"}
+
+
 def _same(one: Program, other: Program) -> bool:
-    """Whether two programs run the same operations."""
-    left, right = (
-        [(op.name, op.layer, [tensor.shape for tensor in op.outputs]) for op in program.operations]
-        for program in (one, other)
-    )
+    """Whether two programs run the same operations with the same numbers."""
+    left, right = ([_described(operation) for operation in program.operations] for program in (one, other))
     return left == right and len(one.outputs) == len(other.outputs)
+
+
+def _described(operation: Operation) -> tuple[Any, ...]:
+    constants = {key: value for key, value in operation.constants.items() if key not in _OF_THE_MODE}
+    return operation.name, operation.layer, [tensor.shape for tensor in operation.outputs], constants

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ...graph.program import Operation, Program
 from .code import Site
+from .counts import COUNTED, PASSES_ON, count_of_results, returned
 from .flow import ContradictionError, Flow
 
 Rule = Callable[[Flow, Operation], None]
@@ -54,6 +55,8 @@ def run(flow: Flow, program: Program, sites: Sequence[Site]) -> None:
     """
     for number, (operation, site) in enumerate(zip(program.operations, sites)):
         flow.site, flow.step = site, (id(program), number)
+        flow.computed_with.update(tensor.param for tensor in operation.inputs if tensor.param is not None)
+        _follow_counts(flow, operation)
         try:
             RULES.get(operation.name, unknown)(flow, operation)
         except FAILURES:
@@ -62,7 +65,20 @@ def run(flow: Flow, program: Program, sites: Sequence[Site]) -> None:
                 flow.freeze(tensor, f"{operation.name} with sizes that cannot be followed")
         if flow.code.is_stuck(site):
             flow.freeze_all([operation])
+    for labels in returned(program, flow.counts):
+        flow.labels.freeze(labels, f"{COUNTED} (an output of the model)")
     for operation, site in zip(program.operations, sites):
         if flow.code.is_stuck(site, 1):  # the code of the layer may use the size of any of its tensors
             inside = f"{operation.layer}."
             flow.freeze_all([op for op in program.operations if f"{op.layer}.".startswith(inside)])
+
+
+def _follow_counts(flow: Flow, operation: Operation) -> None:
+    """Follow numbers of channels that the model computes while it runs to where they are used."""
+    count = count_of_results(operation, flow.counts)
+    if count is None:
+        return
+    if operation.name in PASSES_ON:
+        flow.counts.update(dict.fromkeys(operation.outputs, count))
+    else:
+        flow.labels.freeze(count.labels, f"{COUNTED} ({operation.name})")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
 from ...compat.layers import CONV_GROUPS
 from ...compat.paddle import paddle
 from ...graph.model import tensors_of
-from .code import set_attribute
+from .code import get_attribute, set_attribute
 from .flow import Flow
 from .groups import Grouping
 from .labels import FIXED
@@ -34,17 +35,25 @@ class Trial:
     contents: dict[str, np.ndarray]
 
 
-def make_trial(model: paddle.nn.Layer, flow: Flow, grouping: Grouping, reverse: bool) -> Trial:
+def make_trial(
+    model: paddle.nn.Layer,
+    flow: Flow,
+    grouping: Grouping,
+    pattern: int,
+    some: Optional[Collection[int]] = None,
+) -> Trial:
     """Choose channels to remove and work out what is left; the model is not changed.
 
     Args:
         model: the dense model.
         flow: its analysis.
         grouping: result of the analysis.
-        reverse: remove more channels at the start than at the end of each group, instead of the reverse.
+        pattern: which channels, and how many: 0, 1, … A wrong interpretation may fit one of them by chance, and a
+            number that is computed from how many there are may be the same for some counts.
+        some: numbers of the groups that lose channels, all of them if not given.
     """
     removed = np.zeros(len(flow.labels.parent) + 1, bool)
-    removed[_some_channels(flow, grouping, reverse)] = True
+    removed[_some_channels(flow, grouping, pattern, some)] = True
     roots = {key: flow.labels.find(labels) for key, labels in flow.params.items()}
     kept = {key: labels[~removed[labels]] for key, labels in roots.items()}
     shapes: dict[str, list[int]] = {}
@@ -60,38 +69,66 @@ def make_trial(model: paddle.nn.Layer, flow: Flow, grouping: Grouping, reverse: 
     return Trial(removed, kept, shapes, contents)
 
 
-def _some_channels(flow: Flow, grouping: Grouping, reverse: bool) -> list[int]:
-    """Take some channels of every group, more of them at one end, so that halves do not stay equal by chance."""
+def _some_channels(flow: Flow, grouping: Grouping, pattern: int, some: Optional[Collection[int]]) -> list[int]:
+    """Take some channels of every group, and return their roots."""
     removed = []
     for number, group in enumerate(grouping.groups):
+        if some is not None and number not in some:
+            continue
         roots = np.full(group.prunable_channels, FIXED)
         for name in group.root_weights:
-            member = next(member for member in group.members if member.param == name and member.produces)
+            member = group.filters(name)
             inside = member.index != FIXED
             roots[member.index[inside]] = flow.labels.find(flow.params[name, member.axis])[inside]
-        place = np.arange(group.prunable_channels)
-        spread = (place * 0.6180339887 + number * 0.3819660113) % 1.0  # golden ratio: even at every scale
-        gone = set(np.flatnonzero(spread < 0.1 + 0.5 * place / group.prunable_channels).tolist() or [0])
-        if reverse:
-            gone = {group.prunable_channels - 1 - channel for channel in gone}
-        for part in (*group.keep_at_least_one, range(group.prunable_channels)):
-            if gone.issuperset(part):
-                gone.discard(part[-1])
+        channels = range(group.prunable_channels)
+        leave = min(2, len(channels) - 1)  # an axis with one position is broadcast, which is something else
+        gone = set(np.flatnonzero(_pattern(len(channels), number, pattern))[: len(channels) - leave].tolist())
+        parts = [*map(set, group.keep_at_least_one), set(channels)]
+        for part in parts:
+            if gone >= part:
+                gone.discard(max(part))
+        if not gone:  # at least one, where one can go
+            gone.update([channel for channel in channels if {channel} not in parts][:1])
         removed.extend(roots[sorted(gone)].tolist())
     return removed
+
+
+def _pattern(channels: int, group: int, pattern: int) -> np.ndarray:
+    """Return bool ``[channels]``, True for those that go.
+
+    More of them at the end (0) or at the start (1), so that halves do not stay equal; one or two at the start (2) or
+    at the end (3), since a whole part that is cut off must not go; at random (4, …).
+    """
+    place = np.arange(channels)
+    if pattern in (2, 3):
+        gone = place < (2 if channels >= 8 else 1)
+        return gone if pattern == 2 else gone[::-1]
+    if pattern > 3:
+        random = np.random.default_rng([pattern, group])
+        return random.random(channels) < random.uniform(0.2, 0.8)
+    spread = (place * 0.6180339887 + group * 0.3819660113) % 1.0  # golden ratio: even at every scale
+    gone = spread < (0.35 if pattern else 0.1) + 0.5 * place / channels
+    return gone[::-1] if pattern else gone
 
 
 @contextlib.contextmanager
 def reduced_attributes(model: paddle.nn.Layer, flow: Flow, removed: np.ndarray) -> Iterator[None]:
     """Set groups of convolutions, and attributes that count channels, to what is left for a ``with`` block."""
-    before = []
-    groups = {(name, CONV_GROUPS): labels for name, labels in flow.grouped.items()}
+    counted = {**{(name, CONV_GROUPS): labels for name, labels in flow.grouped.items()}, **flow.sizes}
+    left = {place: int((~removed[flow.labels.find(labels)]).sum()) for place, labels in counted.items()}
+    with attributes_set(model, left):
+        yield
+
+
+@contextlib.contextmanager
+def attributes_set(model: paddle.nn.Layer, values: Mapping[tuple[str, str], int]) -> Iterator[None]:
+    """Give attributes of layers, ``(layer, attribute)``, other values for a ``with`` block."""
     layers = dict(model.named_sublayers(include_self=True))
+    before = {(name, attribute): get_attribute(layers[name], attribute) for name, attribute in values}
     try:
-        for (name, attribute), labels in [*groups.items(), *flow.sizes.items()]:
-            before.append((layers[name], attribute, len(labels)))
-            set_attribute(layers[name], attribute, int((~removed[flow.labels.find(labels)]).sum()))
+        for (name, attribute), value in values.items():
+            set_attribute(layers[name], attribute, value)
         yield
     finally:
-        for layer, attribute, value in before:
-            set_attribute(layer, attribute, value)
+        for (name, attribute), value in before.items():
+            set_attribute(layers[name], attribute, value)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import abc
 from typing import Optional
 
+from ...common.errors import SlimError
 from ...compat.distributed import broadcast_from_rank0
 from ...compat.paddle import paddle
 from ...config.prune import PruneConfig, ScheduleConfig
 from ...graph.model import tensors_of
 from ..analysis import Analysis
 from ..masking import mask_positions
-from .choose import Choice, Chosen, Positions
+from .choose import Choice, Chosen, Positions, maskable_positions
 from .mask_state import CONVOLUTIONS, MaskState
 
 
@@ -41,8 +42,16 @@ class Schedule(abc.ABC):
         Args:
             model: dense, with its weights.
             resumed: from the checkpoint.
+
+        Raises:
+            SlimError: what was zeroed belongs to another model, or to other ``layers``.
         """
         if resumed is not None:
+            if resumed.layers != self.settings.layers:
+                raise SlimError(
+                    f"Slim.prune.schedule.layers: the checkpoint was trained with {resumed.layers}: set it"
+                )
+            resumed.check_fits(maskable_positions(self.analysis, resumed.layers))
             self.chosen = dict(resumed.chosen)
 
     def choose_and_zero(self, model: paddle.nn.Layer) -> int:

@@ -16,12 +16,25 @@ from ..analysis import Analysis
 from ..choose import channels_to_keep, check_finite
 from ..importance.mix import lowest_channels, mix_counts
 from ..ratios import GroupRatio
+from .mask_state import GROUPS
 
 Chosen = dict[str, tuple[int, ...]]
 """Root weight of a group -> its channels that are zeroed; or weight of a convolution -> its filters."""
 
 Positions = list[tuple[str, int, np.ndarray]]
 """(parameter or buffer, axis, positions that are zeroed)."""
+
+
+def maskable_positions(analysis: Analysis, layers: str) -> dict[str, int]:
+    """Return how many positions each key of a :data:`Chosen` has.
+
+    Args:
+        analysis: of the dense model.
+        layers: ``groups`` or ``convolutions``.
+    """
+    if layers == GROUPS:
+        return {group.root_weights[0]: group.prunable_channels for group in analysis.groups}
+    return {f"{layer}.weight": analysis.shapes[f"{layer}.weight"][0] for layer in analysis.convolutions}
 
 
 class Choice(Protocol):

@@ -16,6 +16,7 @@ from ..plan import Plan
 from ..planning import plan_of_kept
 from ..pruner import prune
 from ..ratios import GroupRatio
+from .choose import maskable_positions
 from .constant_channels import merge_constants
 from .mask_state import GROUPS, MaskState
 
@@ -31,12 +32,8 @@ def remove_masked(model: paddle.nn.Layer, masked: MaskState) -> Plan:
     """
     config = PruneConfig.model_validate(masked.settings)
     analysis = analyse_model(model, config, masked.input_shape)
-    groups, shapes = analysis.groups, analysis.shapes
-    for name, positions in masked.chosen.items():
-        if name not in shapes or max(positions, default=0) >= max(shapes[name]):
-            raise SlimError(
-                f"zeroed filters of {name}, which the model does not have. Is Arch the one that was pruned?"
-            )
+    groups = analysis.groups
+    masked.check_fits(maskable_positions(analysis, masked.layers))
     if masked.layers == GROUPS:
         kept = [_all_but(group.prunable_channels, masked.chosen.get(group.root_weights[0], ())) for group in groups]
     else:

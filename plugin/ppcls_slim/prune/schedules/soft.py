@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Optional
 
 import numpy as np
 
+from ...common.errors import SlimError
 from ...compat.paddle import paddle
 from ...config.prune import PruneConfig, ScheduleConfig
 from ...graph.model import tensors_of
@@ -35,6 +37,11 @@ class SoftSchedule(Schedule):
         super().start(model, resumed)
         if resumed is not None:
             self.affine = dict(resumed.affine)
+            needed: Counter[str] = Counter()
+            for name, _, places in self.choice.positions(resumed.chosen):
+                needed[name] += len(places)
+            if any(len(values) != needed[name] for name, values in self.affine.items()):
+                raise SlimError("the scales and shifts to restore do not fit what the checkpoint says is zero")
 
     def restore_masked_affine(self, model: paddle.nn.Layer) -> None:
         """Restore masked scales, shifts and biases before an epoch."""

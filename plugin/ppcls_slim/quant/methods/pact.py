@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from ...common.errors import SlimError
 from ...compat.paddle import paddle
 from ...compat.qat_layers import act_preprocess, input_quantizer, set_act_preprocess, set_input_quantizer
 from ...config.quant import QuantConfig
@@ -23,6 +24,8 @@ def clip_mode(settings: QuantConfig, observer: Optional[MinMaxObserver]) -> str:
 
 def build(target: Target, settings: QuantConfig) -> None:
     """Clip the input before its fake-quant, or replace the fake-quant; alpha starts from what calibration saw."""
+    if target.clip_mode not in (TWO_SIDED, RECTIFIED, ONE_SIDED):
+        raise SlimError(f"PACT has no clip mode {target.clip_mode!r}, which the checkpoint names for {target.name}")
     options = settings.pact
     alpha = 1.0 if options.alpha == "auto" else options.alpha
     if target.observer is not None and options.alpha == "auto":

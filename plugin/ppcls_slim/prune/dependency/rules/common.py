@@ -8,6 +8,7 @@ from typing import Any, Optional
 import numpy as np
 
 from ....graph.program import Operation, Tensor
+from ..counts import Count
 from ..flow import Flow
 from ..labels import Axis
 from ..registry import rule
@@ -53,6 +54,22 @@ def tie_all(flow: Flow, parts: Sequence[np.ndarray], reason: str) -> None:
         tied = flow.labels.tie(tied, part, reason)
 
 
-@rule("uniform", "gaussian", "full", "assign_value", "shape", "full_like", "data", "bernoulli")
+@rule("uniform", "gaussian", "full", "assign_value", "full_like", "data", "bernoulli", "full_with_tensor")
 def source(flow: Flow, operation: Operation) -> None:
     """Tensors that the code creates carry no labels."""
+
+
+@rule("shape", "shape64")
+def shape(flow: Flow, operation: Operation) -> None:
+    """The sizes of a tensor as numbers: one of them counts its channels."""
+    data = flow.axis(operation.inputs[0])
+    if data is not None:
+        flow.counts[operation.outputs[0]] = Count(data.labels, data.axis)
+
+
+@rule("numel")
+def number_of_elements(flow: Flow, operation: Operation) -> None:
+    """How many elements a tensor has."""
+    data = flow.axis(operation.inputs[0])
+    if data is not None:
+        flow.counts[operation.outputs[0]] = Count(data.labels)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....graph.program import Operation
-from ..flow import Flow
+from ..flow import COMPUTED_WEIGHT, Flow
 from ..labels import Axis
 from ..registry import rule, unknown
 from .common import channel_axis, integer, on_axis
@@ -119,14 +119,49 @@ def expand(flow: Flow, operation: Operation) -> None:
 
 @rule("roll", "flip")
 def roll(flow: Flow, operation: Operation) -> None:
-    """Elements move along some axes, which must not be the labelled one."""
+    """Elements move along some axes. Without some channels, a flip is still a flip; a roll would move others."""
     tensor = operation.inputs[0]
     data = flow.axis(tensor)
     axes = [axis % len(tensor.shape) for axis in operation.attrs.get("axis") or range(len(tensor.shape))]
-    if data is not None and data.axis in axes:
-        unknown(flow, operation)
+    if data is not None and data.axis in axes and operation.name == "roll":
+        flow.freeze(tensor, "roll over channels")
+    elif data is not None and data.axis in axes:
+        flow.propagate(operation.outputs[0], replace(data, labels=data.labels[::-1]))
     else:
         flow.propagate(operation.outputs[0], data)
+
+
+@rule("pixel_shuffle", "pixel_unshuffle")
+def pixel_shuffle(flow: Flow, operation: Operation) -> None:
+    """``[n, c * r * r, h, w]`` becomes ``[n, c, h * r, w * r]``, or the reverse: channels of one ``c`` are tied."""
+    tensor, result = operation.inputs[0], operation.outputs[0]
+    channel = channel_axis(operation, tensor)
+    data = on_axis(flow, tensor, channel, operation)
+    if data is None:
+        return
+    if operation.name == "pixel_unshuffle":
+        labels = np.repeat(data.labels, int(operation.attrs["factor"]) ** 2)
+    else:
+        labels = flow.tie_axes(data.labels.reshape(-1, int(operation.attrs["factor"]) ** 2), 0)
+    flow.propagate(result, replace(data, labels=labels))
+
+
+@rule("channel_shuffle")
+def channel_shuffle(flow: Flow, operation: Operation) -> None:
+    """Channels ``[groups, c]`` become ``[c, groups]``: every group loses the same ones."""
+    tensor, result = operation.inputs[0], operation.outputs[0]
+    data = on_axis(flow, tensor, channel_axis(operation, tensor), operation)
+    if data is not None:
+        groups = int(operation.attrs["groups"])
+        labels = flow.tie_axes(data.labels.reshape(groups, -1), 1)
+        flow.propagate(result, replace(data, labels=np.repeat(labels, groups)))
+
+
+@rule("assign_out")
+def assign_out(flow: Flow, operation: Operation) -> None:
+    """A result is written into a parameter or buffer: weight and spectral normalization write the weight."""
+    for tensor in operation.inputs:
+        flow.freeze(tensor, COMPUTED_WEIGHT)
 
 
 @rule("gather", "index_select")

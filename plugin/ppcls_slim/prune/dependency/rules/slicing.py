@@ -12,7 +12,7 @@ from ..registry import rule, unknown
 from .common import tie_all
 
 
-def _selected(operation: Operation, data: Axis) -> Optional[list[int]]:
+def selected(operation: Operation, data: Axis) -> Optional[list[int]]:
     """Return the positions of the labelled axis that a slice takes, None if they are not known."""
     axes = [int(axis) for axis in operation.attrs["axes"]]
     every = range(len(data.labels))
@@ -33,7 +33,7 @@ def slice_(flow: Flow, operation: Operation) -> None:
     data = flow.axis(tensor)
     if data is None:
         return
-    taken = _selected(operation, data)
+    taken = selected(operation, data)
     if taken is None:
         unknown(flow, operation)
         return
@@ -84,7 +84,7 @@ def assign_slice(flow: Flow, operation: Operation) -> None:
     data, new = flow.axis(tensor), flow.axis(values)
     if data is None and new is None:
         return
-    taken = None if data is None else _selected(operation, data)
+    taken = None if data is None else selected(operation, data)
     if data is None or taken is None or operation.attrs.get("decrease") or len(values.shape) != len(tensor.shape):
         unknown(flow, operation)
         return

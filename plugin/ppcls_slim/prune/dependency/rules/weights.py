@@ -9,9 +9,9 @@ import numpy as np
 
 from ....graph.model import layer_of
 from ....graph.program import Operation, Tensor
-from ..flow import Flow, param_name
+from ..flow import COMPUTED_WEIGHT, Flow, param_name
 from ..labels import FIXED, Axis
-from ..registry import rule, unknown
+from ..registry import rule
 from .common import channel_axis, on_axis
 
 
@@ -23,8 +23,8 @@ def convolution(flow: Flow, operation: Operation) -> None:
     channel = channel_axis(operation, image)
     data = on_axis(flow, image, channel, operation)
     if weight.param is None:
-        flow.freeze(image, "a weight that is computed")
-        flow.freeze(weight, "a weight that is computed")
+        flow.freeze(image, COMPUTED_WEIGHT)
+        flow.freeze(weight, COMPUTED_WEIGHT)
         return
     groups = int(operation.attrs.get("groups") or 1)
     if groups > 1:
@@ -32,7 +32,7 @@ def convolution(flow: Flow, operation: Operation) -> None:
         (_balanced if balanced else _grouped)(flow, operation, data, channel, groups)
         return
     _read(flow, weight, 1, data)
-    flow.propagate(result, Axis(channel, flow.param(weight, 0)))
+    flow.propagate(result, Axis(channel, _write(flow, weight, 0)))
 
 
 def _read(flow: Flow, weight: Tensor, axis: int, data: Optional[Axis]) -> None:
@@ -42,12 +42,31 @@ def _read(flow: Flow, weight: Tensor, axis: int, data: Optional[Axis]) -> None:
     flow.inputs.add(key)
     if data is not None and not data.zero_if_masked:
         flow.nonzero_if_masked.add(key)
+    _freeze_if_both(flow, weight, key)
+
+
+def _write(flow: Flow, weight: Tensor, axis: int) -> np.ndarray:
+    """Return the labels of the output axis of a weight."""
+    key = (param_name(weight), axis)
+    flow.outputs.add(key)
+    _freeze_if_both(flow, weight, key)
+    return flow.param(weight, axis)
+
+
+def _freeze_if_both(flow: Flow, weight: Tensor, key: tuple[str, int]) -> None:
+    """Freeze a weight that two operations share, one of which reads channels where the other writes them.
+
+    A convolution and the transposed one with its weight, ``x @ w`` and ``x @ w.T``: masked filters would be masked
+    inputs of the other operation as well.
+    """
+    if key in flow.inputs and key in flow.outputs:
+        flow.freeze_param(weight, "its weight is shared by operations that read it in different directions")
 
 
 def _grouped(flow: Flow, operation: Operation, data: Optional[Axis], channel: int, groups: int) -> None:
     """The input channels and the filters of one group are tied: a prunable channel is a whole group."""
     weight, result = operation.inputs[1], operation.outputs[0]
-    filters = flow.param(weight, 0)
+    filters = _write(flow, weight, 0)
     if data is None:
         flow.labels.freeze(filters, "its input cannot shrink")
         return
@@ -68,22 +87,39 @@ def _balanced(flow: Flow, operation: Operation, data: Optional[Axis], channel: i
         blocks = data.labels.reshape(groups, -1)
         data = replace(data, labels=flow.labels.tie(blocks, blocks[:1], reason)[0])
     _read(flow, weight, 1, data)
-    filters = flow.param(weight, 0).reshape(groups, -1)
+    filters = _write(flow, weight, 0).reshape(groups, -1)
     filters = flow.labels.tie(filters, filters[:1], reason)
     flow.propagate(result, Axis(channel, filters.ravel()))
 
 
-@rule("conv2d_transpose")
+@rule("conv2d_transpose", "depthwise_conv2d_transpose")
 def transposed_convolution(flow: Flow, operation: Operation) -> None:
     """A transposed convolution with weight ``[in_c, out_c / groups, k_h, k_w]``."""
     image, weight = operation.inputs[:2]
-    if weight.param is None or int(operation.attrs.get("groups") or 1) > 1:
-        unknown(flow, operation)
-        return
     channel = channel_axis(operation, image)
     data = on_axis(flow, image, channel, operation)
-    _read(flow, weight, 0, data)
-    flow.propagate(operation.outputs[0], Axis(channel, flow.param(weight, 1)))
+    groups = int(operation.attrs.get("groups") or 1)
+    if weight.param is None:
+        flow.freeze(image, COMPUTED_WEIGHT)
+    elif groups > 1 or (flow.checking and (weight.param, 1) not in flow.params):  # one group is left of several
+        _grouped_transposed(flow, operation, data, channel, groups)
+    else:
+        _read(flow, weight, 0, data)
+        flow.propagate(operation.outputs[0], Axis(channel, _write(flow, weight, 1)))
+
+
+def _grouped_transposed(flow: Flow, operation: Operation, data: Optional[Axis], channel: int, groups: int) -> None:
+    """Input and output channels of one group are tied; the weight has no axis of all output channels."""
+    weight, result = operation.inputs[1], operation.outputs[0]
+    if data is None:
+        flow.labels.freeze(_write(flow, weight, 0), "its input cannot shrink")
+        return
+    reason = "in a group of a convolution with channels that stay"
+    blocks = data.labels.reshape(groups, -1)
+    blocks = flow.labels.tie(blocks, blocks[:, :1], reason)
+    blocks = flow.labels.tie(_write(flow, weight, 0).reshape(groups, -1), blocks[:, :1], reason)
+    flow.grouped[layer_of(param_name(weight))] = blocks[:, 0]
+    flow.propagate(result, Axis(channel, np.repeat(blocks[:, 0], weight.shape[1])))
 
 
 @rule("matmul")
@@ -109,7 +145,7 @@ def _linear(flow: Flow, operation: Operation, x: Tensor, weight: Tensor) -> None
     _read(flow, weight, into, data)
     if len(x.shape) == 4 and out_of == 1:
         flow.pointwise.add(param_name(weight))
-    flow.propagate(result, Axis(len(result.shape) - 1, flow.param(weight, out_of)))
+    flow.propagate(result, Axis(len(result.shape) - 1, _write(flow, weight, out_of)))
 
 
 def _product_of_results(flow: Flow, operation: Operation, x: Tensor, y: Tensor) -> None:

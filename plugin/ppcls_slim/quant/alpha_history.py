@@ -5,13 +5,15 @@ The key ``alpha`` of a checkpoint's sidecar file holds them.
 
 from __future__ import annotations
 
-from typing import Optional, Union
+from typing import Annotated, Optional, Union
+
+from pydantic import Field
 
 from ..compat.paddle import paddle
 from .quantizer import quantizer_of
 from .record import QuantRecord
 
-AlphaHistory = dict[str, list[list[Union[int, float]]]]
+AlphaHistory = dict[str, list[Annotated[list[Union[int, float]], Field(min_length=2, max_length=2)]]]
 """Layer -> ``[[epoch, alpha], ...]``; alpha has the unit of the input of the layer."""
 
 

@@ -8,14 +8,16 @@ from ...compat.layers import conv_groups
 from ...compat.paddle import paddle
 from ...graph.program import Program
 from . import reparameterized, rules  # noqa: F401  importing rules registers them
-from .check import disagreements
-from .code import Code, sites_of
+from .check import Disagreement, disagreements
+from .code import Code, Site, sites_of
 from .flow import Flow
 from .grouping import SINGLE, build
 from .groups import Grouping
+from .labels import FIXED
 from .modes import Mode, record_modes
 from .registry import run
 
+NOT_RECORDED = "its forward pass could not be recorded"
 ROUNDS = 20
 """How often interpretations of the code may be rejected; as often again without following attributes."""
 
@@ -46,7 +48,7 @@ def analyse(
     """
     modes, error = record_modes(model, input_shape, dtype)
     if not modes:
-        return build(model, Flow(), f"its forward pass could not be recorded: {error}")
+        return build(model, Flow(), f"{NOT_RECORDED}: {error}")
     grouping = _search(model, input_shape, dtype, skip_leaves, modes, frozenset())
     balanced = _tied_groups(model, grouping)
     if balanced:
@@ -75,29 +77,52 @@ def _search(
     """
     known = Code.of(model)
     sites = {mode: sites_of(program, known.types) for mode, program in modes.items()}
-    merged = any(mode.merged for mode in modes)
     for attributes in (known.attributes, {}):
         code = Code(known.types, attributes, balanced=balanced)
         for _ in range(ROUNDS):
-            flow = Flow(code)
-            code.users.clear()
-            for mode, program in modes.items():
-                run(flow, program, sites[mode])
-                if skip_leaves:
-                    freeze_outputs(flow, program)
-            if not merged:
-                reparameterized.follow_merged_sizes(model, flow)
+            flow = _follow(model, code, modes, sites, skip_leaves)
             grouping = build(model, flow)
-            found = dict.fromkeys(flow.wrong, True)
-            if not found and grouping.groups:
+            if flow.wrong or not grouping.groups:
+                found = Disagreement(dict.fromkeys(flow.wrong, True), {})
+            else:
                 found = disagreements(model, input_shape, dtype, modes, flow, grouping)
-            if not found:
+            if not found.sites and not found.counted:
                 return grouping
-            for site, has_input in found.items():
+            _note_counted(code, grouping, found.counted)
+            for site, has_input in found.sites.items():
                 code.reject(site, all_of_them=not has_input)
-            if all(code.is_stuck(site, 2) for site in found):
+            if found.sites and all(code.is_stuck(site, 2) for site in found.sites):
                 break  # their layers are frozen already, and it did not help
     return build(model, Flow(), "sizes written in the code")
+
+
+def _follow(
+    model: paddle.nn.Layer,
+    code: Code,
+    modes: Mapping[Mode, Program],
+    sites: Mapping[Mode, Sequence[Site]],
+    skip_leaves: bool,
+) -> Flow:
+    """Follow labels through all programs once, as the code is understood by now."""
+    flow = Flow(code)
+    code.users.clear()
+    for mode, program in modes.items():
+        run(flow, program, sites[mode])
+        if skip_leaves:
+            freeze_outputs(flow, program)
+    if not any(mode.merged for mode in modes):
+        reparameterized.follow_merged_sizes(model, flow)
+    for key, (positions, reason) in code.counted.items():
+        flow.labels.freeze(flow.params[key][positions], reason)
+    return flow
+
+
+def _note_counted(code: Code, grouping: Grouping, counted: Mapping[int, str]) -> None:
+    """Note the filters of groups that the code computes numbers from: they stay in the rounds that follow."""
+    for number, reason in counted.items():
+        group = grouping.groups[number]
+        for member in map(group.filters, group.root_weights):
+            code.counted[member.param, member.axis] = (member.index != FIXED, reason)
 
 
 def freeze_outputs(flow: Flow, program: Program) -> None:

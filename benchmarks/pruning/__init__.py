@@ -1,0 +1,1 @@
+"""Networks that are drawn at random, and the equivalence check on many of them."""

@@ -1,0 +1,1 @@
+"""What hostile input does: campaigns that look for tracebacks, hangs, losses and silent wrong results."""
