@@ -38,7 +38,8 @@ class Onnx:
         Raises:
             SlimError: a package is missing, an operator cannot be converted, or int8 cannot express the model.
         """
-        with needs(NAME):  # of an extra
+        with needs(NAME):
+            # Packages of an extra, which take a while to import.
             from ..onnx.write import write_onnx
         write_onnx(job, folder / MODEL, "onnxruntime")
         if job.quant is not None:
@@ -54,7 +55,8 @@ class Onnx:
         Raises:
             SlimError: a package is missing, or the precision is not that of the file.
         """
-        with needs(NAME):  # of an extra
+        with needs(NAME):
+            # Packages of an extra, which take a while to import.
             from ..onnx.session import Session
         session = Session(folder / MODEL, device, threads)
         if precision not in ("auto", session.precision):

@@ -37,7 +37,8 @@ class OpenVino:
         Raises:
             SlimError: a package is missing, an operator cannot be converted, or int8 cannot express the model.
         """
-        with needs(NAME):  # of an extra
+        with needs(NAME):
+            # Packages of an extra, which take a while to import.
             from ..onnx.write import write_onnx
             from ..openvino.write import write_ir
         graph = folder / "graph.onnx"
@@ -57,7 +58,8 @@ class OpenVino:
         """
         if device != "cpu":
             raise SlimError(f"--device {device}: exports for openvino run on a CPU here; give cpu")
-        with needs(NAME):  # of an extra
+        with needs(NAME):
+            # Packages of an extra, which take a while to import.
             from ..openvino.compiled import Compiled
         return Compiled(folder / MODEL, threads, precision)
 
