@@ -26,8 +26,8 @@ class PirSession(Session):
         return self
 
     def position(self) -> int:
-        """See :meth:`Session.position`."""
-        return self.block.num_ops()
+        """See :meth:`Session.position`: the last operation's id, since a block counts its operations one by one."""
+        return 0 if self.block.empty() else int(self.block.back().id())
 
     def data(self, name: str, shape: Sequence[int], dtype: Any) -> Any:
         """See :meth:`Session.data`."""
@@ -49,6 +49,8 @@ class PirSession(Session):
         """See :meth:`Session.read`."""
         values: dict[int, Any] = {}
         operations = []
+        counts = {op.id(): count for count, op in enumerate(self.block.ops, 1)}
+        self.marks = [(counts.get(position, 0), name) for position, name in self.marks]
         for op, layer in zip(self.block.ops, self.layers()):
             name = op.name()
             if name == "builtin.combine":
