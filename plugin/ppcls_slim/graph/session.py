@@ -55,7 +55,7 @@ class Session(abc.ABC):
 
     @abc.abstractmethod
     def position(self) -> int:
-        """Where the program ends by now: how many operations have been recorded, or what :meth:`read` makes that of."""
+        """Where the program ends by now: a count of operations, or what :meth:`read` makes one of."""
 
     @abc.abstractmethod
     def data(self, name: str, shape: Sequence[int], dtype: Any) -> Any:
