@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
 from ..config.prune import PruneConfig
 from ..graph.model import layer_of, shapes_of
+from ..graph.program import Program
 from .dependency import analyse
 from .dependency.find_groups import NOT_RECORDED
 from .dependency.groups import Group, Grouping
+from .dependency.modes import Mode, record_modes
 from .flops import Cost, measure
 
 MIN_REACHED = 0.05
@@ -30,6 +32,7 @@ class Analysis:
         cost: FLOPs and parameters.
         shapes: parameter or buffer -> shape.
         input_shape: ``[C, H, W]``.
+        programs: the forward pass in each mode.
     """
 
     grouping: Grouping
@@ -37,6 +40,7 @@ class Analysis:
     cost: Cost
     shapes: dict[str, tuple[int, ...]]
     input_shape: tuple[int, ...]
+    programs: Mapping[Mode, Program]
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -64,7 +68,8 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
     if not convolutions:
         raise SlimError(f"Slim.prune: {type(model).__name__} has no convolution to prune; {QUANTIZE_INSTEAD}")
     shape = tuple(config.input_shape or input_shape)
-    grouping = analyse(model, shape, config.input_dtype, config.skip_leaves)
+    recorded = record_modes(model, shape, config.input_dtype)
+    grouping = analyse(model, shape, config.input_dtype, config.skip_leaves, recorded)
     if not grouping.groups:
         raise SlimError(
             f"Slim.prune: no convolution of {type(model).__name__} can be pruned: {_why(grouping, shape)}"
@@ -79,7 +84,7 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
             f"Slim.prune: convolutions that can be pruned have {100 * share:.1f} % of the FLOPs of "
             f"{type(model).__name__}; {QUANTIZE_INSTEAD}"
         )
-    return Analysis(grouping, convolutions, cost, shapes_of(model), shape)
+    return Analysis(grouping, convolutions, cost, shapes_of(model), shape, recorded[0])
 
 
 def _why(grouping: Grouping, shape: Sequence[int]) -> str:

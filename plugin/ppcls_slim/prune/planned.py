@@ -5,7 +5,7 @@ The analysis tries a few numbers of channels. Code may do something else for oth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Optional
 
@@ -17,20 +17,27 @@ from ..graph.program import Program
 from ..graph.record import record
 from .dependency.check import same_operation
 from .dependency.constants import changed
-from .dependency.modes import record_modes
+from .dependency.modes import Mode
 from .dependency.trial import attributes_set
 from .slices import SlicePlan
 
 _SLICES = {"slice", "strided_slice", "set_value", "set_value_with_tensor", "assign", "share_data"}
 
 
-def check_planned(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str, slices: SlicePlan) -> None:
+def check_planned(
+    model: paddle.nn.Layer,
+    input_shape: Sequence[int],
+    dtype: str,
+    programs: Mapping[Mode, Program],
+    slices: SlicePlan,
+) -> None:
     """Make sure that the model does the same without the channels.
 
     Args:
         model: dense; it is not changed.
         input_shape: ``[C, H, W]``.
         dtype: data type of the image.
+        programs: of the dense model.
         slices: what is kept.
 
     Raises:
@@ -45,8 +52,7 @@ def check_planned(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str
     }
     values = {(name, CONV_GROUPS): groups for name, groups in slices.conv_groups.items()}
     values.update(((*place.rpartition(".")[::2],), size) for place, size in slices.sizes.items())
-    modes, _ = record_modes(model, input_shape, dtype)
-    for mode, dense in modes.items():
+    for mode, dense in programs.items():
         with attributes_set(model, values):
             pruned = record(model, input_shape, dtype, mode.training, mode.merged, shapes, contents)
         found = _difference(_without_slices(dense), _without_slices(pruned))

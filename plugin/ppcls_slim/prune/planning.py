@@ -142,7 +142,7 @@ def plan_of_kept(
         SlimError: the code of the model would do something else without the channels.
     """
     slices = plan_slices(model, analysis.groups, kept)
-    check_planned(model, analysis.input_shape, config.input_dtype, slices)
+    check_planned(model, analysis.input_shape, config.input_dtype, analysis.programs, slices)
     shapes = {name: piece.kept_shape() for name, piece in slices.params.items()}
     names = {name for name, _ in model.named_parameters()}
     removed = sum(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Optional
 
 from ...compat.layers import conv_groups
 from ...compat.paddle import paddle
@@ -14,7 +15,7 @@ from .flow import Flow
 from .grouping import SINGLE, build
 from .groups import Grouping
 from .labels import FIXED
-from .modes import Mode, record_modes
+from .modes import Mode, Recorded, record_modes
 from .registry import run
 
 NOT_RECORDED = "its forward pass could not be recorded"
@@ -23,7 +24,11 @@ ROUNDS = 20
 
 
 def analyse(
-    model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "float32", skip_leaves: bool = True
+    model: paddle.nn.Layer,
+    input_shape: Sequence[int],
+    dtype: str = "float32",
+    skip_leaves: bool = True,
+    recorded: Optional[Recorded] = None,
 ) -> Grouping:
     """Find the groups of channels that can be removed together, and what cannot be removed and why.
 
@@ -38,6 +43,7 @@ def analyse(
         input_shape: without the batch, for example ``[3, 224, 224]``.
         dtype: data type of the image.
         skip_leaves: keep all channels of the model's outputs. False lets them be removed too.
+        recorded: what :func:`.modes.record_modes` returned, if that is known.
 
     Example:
         >>> import paddle
@@ -46,7 +52,7 @@ def analyse(
         >>> [(group.root_weights, group.prunable_channels) for group in grouping.groups], grouping.frozen
         ([(('0.weight',), 8)], {'2': 'an output of the model'})
     """
-    modes, error = record_modes(model, input_shape, dtype)
+    modes, error = recorded or record_modes(model, input_shape, dtype)
     if not modes:
         return build(model, Flow(), f"{NOT_RECORDED}: {error}")
     grouping = _search(model, input_shape, dtype, skip_leaves, modes, frozenset())

@@ -18,9 +18,11 @@ class Mode(NamedTuple):
     merged: bool = False
 
 
-def record_modes(
-    model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str
-) -> tuple[dict[Mode, Program], Optional[str]]:
+Recorded = tuple[dict[Mode, Program], Optional[str]]
+"""The programs that differ from each other, and the error of the first mode that could not be recorded."""
+
+
+def record_modes(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str) -> Recorded:
     """Record training, evaluation, and evaluation with merged branches where the model has them.
 
     Returns:

@@ -48,7 +48,7 @@ def make_trial(
         model: the dense model.
         flow: its analysis.
         grouping: result of the analysis.
-        pattern: which channels, and how many: 0, 1, … A wrong interpretation may fit one of them by chance, and a
+        pattern: which channels, and how many: 0 to 4. A wrong interpretation may fit one of them by chance, and a
             number that is computed from how many there are may be the same for some counts.
         some: numbers of the groups that lose channels, all of them if not given.
     """
@@ -97,18 +97,16 @@ def _pattern(channels: int, group: int, pattern: int) -> np.ndarray:
     """Return bool ``[channels]``, True for those that go.
 
     More of them at the end (0) or at the start (1), so that halves do not stay equal; one or two at the start (2) or
-    at the end (3), since a whole part that is cut off must not go; at random (4, …).
+    at the end (3), since a whole part that is cut off must not go; those that the first pattern keeps (4), so that
+    every channel goes once.
     """
     place = np.arange(channels)
     if pattern in (2, 3):
         gone = place < (2 if channels >= 8 else 1)
         return gone if pattern == 2 else gone[::-1]
-    if pattern > 3:
-        random = np.random.default_rng([pattern, group])
-        return random.random(channels) < random.uniform(0.2, 0.8)
     spread = (place * 0.6180339887 + group * 0.3819660113) % 1.0  # golden ratio: even at every scale
-    gone = spread < (0.35 if pattern else 0.1) + 0.5 * place / channels
-    return gone[::-1] if pattern else gone
+    gone = spread < (0.35 if pattern == 1 else 0.1) + 0.5 * place / channels
+    return {0: gone, 1: gone[::-1], 4: ~gone}[pattern]
 
 
 @contextlib.contextmanager

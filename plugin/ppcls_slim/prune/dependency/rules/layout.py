@@ -74,7 +74,8 @@ def reshape(flow: Flow, operation: Operation) -> None:
     for axis in axes:
         attributes = flow.attributes(operation.layer, array.shape[axis])
         interpretations += [(axis, None), *((axis, name) for name in attributes)]
-    chosen = flow.choose([*interpretations, "fixed"])
+    has_sizes = operation.name == "reshape"  # the others are told axes, which may stay as they are
+    chosen = flow.choose([*interpretations, "fixed"]) if has_sizes else interpretations[0]
     if chosen == "fixed":
         flow.freeze(tensor, f"sizes written in the code ({operation.name})")
         chosen = (axes[0], None)
