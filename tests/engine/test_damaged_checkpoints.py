@@ -269,6 +269,14 @@ def test_states_that_name_no_place_to_go_on(tmp_path, states, words):
         read_states(checkpoints.open_checkpoint(str(prefix), "test"))
 
 
+def test_a_best_model_beside_the_checkpoint_whose_states_are_those_of_an_optimizer(tmp_path):
+    prefix = checkpoint(tmp_path, "prune", with_manifest=False)
+    paddle.save([{"velocity": 1}], f"{prefix.with_name('best_model')}.pdstates")
+    shutil.copyfile(f"{prefix}.pdparams", f"{prefix.with_name('best_model')}.pdparams")
+    with pytest.raises(SlimError, match="best_model.pdstates does not say where to go on"):
+        Progress(seed=0).resume({}, prefix, 1)
+
+
 def test_states_of_paddleclas_may_hold_numbers_of_other_kinds(tmp_path):
     prefix = checkpoint(tmp_path, "prune", with_manifest=False)
     for metric in (np.float32(0.5), paddle.to_tensor(0.5), 1):
