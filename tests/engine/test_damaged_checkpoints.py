@@ -316,7 +316,7 @@ def test_a_state_that_the_first_step_of_the_optimizer_misses_is_one_line():
     with paddle.utils.unique_name.guard():
         layer = paddle.nn.Linear(2, 3)
     optimizer = paddle.optimizer.Momentum(parameters=layer.parameters())
-    optimizer.set_state_dict({"linear_0.w_0_velocity_0": paddle.zeros([2, 3])})
+    optimizer.set_state_dict({f"linear_{n}.w_0_velocity_0": paddle.zeros([2, 3]) for n in (0, 1)})
     layer(paddle.ones([1, 2])).sum().backward()
     with pytest.raises(SlimError, match=r"pdopt lacks linear_0\.b_0_velocity_0"), while_training(print, print):
         optimizer.step()
