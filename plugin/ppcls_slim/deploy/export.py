@@ -20,12 +20,12 @@ from ..compat.paddleclas.logger import logger
 from ..config.deploy import PADDLE
 from ..report.tables import Comparison
 from ..verify.accuracy import logits_of
-from .comparison import compare_with_dense
+from .comparison import compare_with_dense, export_dense
 from .inference_yml import LABELS
 from .job import ExportJob
 from .paddle_inference import NAME
-from .side_by_side import side_by_side
-from .target import Target, find_target
+from .side_by_side import Exported, advice, side_by_side, table
+from .target import Target, Verified, find_target
 
 
 def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
@@ -44,27 +44,44 @@ def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
             target is left as it is, and the other targets are written.
     """
     expected = _outputs(job)
-    tables: dict[str, list[Comparison]] = {}
+    compressed = job.plan is not None or job.quant is not None
+    done: dict[str, Exported] = {}
+    rows: list[Comparison] = []
     failed: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         for name in job.targets:
             folder = job.folder if name == PADDLE else job.folder / name
+            one = replace(job, folder=folder, scratch=Path(scratch))
             try:
-                one = replace(job, folder=folder, scratch=Path(scratch))
-                tables[name] = _export_for(find_target(name, job.quant is not None), one, expected, compare)
+                target = find_target(name, job.quant is not None)
+                verified = _export_for(target, one, expected)
+                baseline = None
+                if compare and compressed:
+                    dense = Path(scratch) / f"dense-{name}"
+                    baseline = (export_dense(one, target, dense), dense)
+                    rows = rows or compare_with_dense(one, target, verified, *baseline)
+                done[name] = Exported(target, folder, verified, baseline)
             except SlimError as error:
                 if len(job.targets) == 1:
                     raise
                 failed.append(f"{name}: {error}")
-    if compare and len(tables) > 1:
-        for line in side_by_side(job, tables).splitlines():
-            logger.info(line)
+        if compare and done and (compressed or len(done) > 1):
+            _say_which_to_deploy(job, done)
+    for exported in done.values():
+        if exported.verified.warning is not None:
+            logger.warning(f"ppcls_slim: {exported.verified.warning}")
     if failed:
         raise SlimError("; ".join(failed))
-    return next(iter(tables.values()))
+    return rows
 
 
-def _export_for(target: Target, job: ExportJob, expected: np.ndarray, compare: bool) -> list[Comparison]:
+def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported]) -> None:
+    ways = side_by_side(job, done)
+    for line in [*table(ways).splitlines(), *(f"ppcls_slim: {line}" for line in advice(ways))]:
+        logger.info(line)
+
+
+def _export_for(target: Target, job: ExportJob, expected: np.ndarray) -> Verified:
     compressed = job.plan is not None or job.quant is not None
     # A program of another Paddle version or the sidecar file of another model would be taken for part of this one.
     with atomic_folder(job.folder, replaced=[*target.may_write, f"{NAME}{SIDECAR}"]) as folder:
@@ -78,10 +95,7 @@ def _export_for(target: Target, job: ExportJob, expected: np.ndarray, compare: b
         if compressed:
             _write_sidecar(job, folder, verified.figures)
     logger.info(f"ppcls_slim: exported to {job.folder}{verified.note}")
-    rows = compare_with_dense(job, target, verified) if compressed and compare else []
-    if verified.warning is not None:
-        logger.warning(f"ppcls_slim: {verified.warning}")
-    return rows
+    return verified
 
 
 def _outputs(job: ExportJob) -> np.ndarray:

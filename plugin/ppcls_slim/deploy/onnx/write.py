@@ -16,6 +16,7 @@ from ..quantized import quantized_program
 from .float_graph import float_graph
 from .fold_bn import fold_batch_norms
 from .graph import Graph
+from .layer_names import name_layers
 from .measure import largest_magnitudes
 from .qdq import Placement, quantize_graph
 
@@ -39,10 +40,12 @@ def write_onnx(job: ExportJob, path: Path, placement: Placement) -> None:
         if job.quant is None:
             graph = Graph(_float_model(job, scratch))
             fold_batch_norms(graph, {})
+            name_layers(graph, job.model)
         else:
             layers = split_quantization(quantized_program(job), scratch / "float")
             graph = Graph(float_graph(scratch / "float.pdmodel", scratch / "float.pdiparams"))
             layers = fold_batch_norms(graph, layers)
+            name_layers(graph, job.model)
             measure = largest_magnitudes(graph.model, job.samples.images)
             quantize_graph(graph, layers, placement, measure)
     finally:

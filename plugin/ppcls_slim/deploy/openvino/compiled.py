@@ -12,18 +12,29 @@ from ...common.errors import SlimError
 LAYERS = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
 
 
+PRECISIONS = {"auto": "f32", "fp32": "f32", "int8": "f32", "bf16": "bf16", "int8+bf16": "bf16"}
+"""Precision -> OpenVINO's hint for what is not int8; its own default is BF16 where the CPU has it."""
+
+
+def has_bf16() -> bool:
+    """Whether the CPU computes in BF16."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 class Compiled:
     """OpenVINO IR, compiled for the CPU.
 
     Args:
         path: of the ``.xml`` file.
         threads: CPU threads.
-        precision: ``auto``: FP32 for what is not int8; ``bf16`` where the CPU has it.
+        precision: ``auto``: int8 if the model is quantized, and FP32 for the rest; ``fp32``, ``bf16``, ``int8``, or
+            ``int8+bf16``: int8, and BF16 for the rest.
 
     Attributes:
         precision: what it runs in.
         layers: convolutions and matrix products of the compiled model.
-        int8_layers: those of them that run in int8.
+        int8_layers: how many of them run in int8.
+        float_layers: names of the others.
 
     Raises:
         SlimError: OpenVINO cannot read it.
@@ -31,7 +42,9 @@ class Compiled:
 
     def __init__(self, path: Path, threads: int, precision: str):
         core = openvino.Core()
-        hint = {"bf16": "bf16"}.get(precision, "f32")  # OpenVINO's own default is BF16 where the CPU has it
+        hint = PRECISIONS.get(precision)
+        if hint is None:
+            raise SlimError(f"--precision {precision}: OpenVINO runs {', '.join(PRECISIONS)} on a CPU")
         try:
             self._model = core.compile_model(
                 core.read_model(str(path)),
@@ -41,14 +54,16 @@ class Compiled:
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1][:160]
             raise SlimError(f"{path} cannot be read by OpenVINO {openvino.__version__}: {reason}") from error
-        kinds = [
-            info["runtimePrecision"].astype(str)
-            for info in (op.get_rt_info() for op in self._model.get_runtime_model().get_ordered_ops())
-            if info["layerType"].astype(str) in LAYERS
-        ]
-        self.layers = len(kinds)
-        self.int8_layers = sum(kind in ("u8", "i8") for kind in kinds)
-        self.precision = "int8" if self.int8_layers else {"bf16": "bf16"}.get(precision, "fp32")
+        told = [op.get_rt_info() for op in self._model.get_runtime_model().get_ordered_ops()]
+        layers = [info for info in told if info["layerType"].astype(str) in LAYERS]
+        self.layers = len(layers)
+        left = [info for info in layers if info["runtimePrecision"].astype(str) not in ("u8", "i8")]
+        self.int8_layers = self.layers - len(left)
+        self.float_layers = [info["originalLayersNames"].astype(str).split(",")[0] for info in left]
+        found = ("int8", "int8+bf16") if self.int8_layers else ("fp32", "bf16")
+        self.precision = found[hint == "bf16"]
+        if precision not in ("auto", self.precision):
+            raise SlimError(f"--precision {precision}: {path} runs in {' or '.join(found)}")
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Run on ``[n, C, H, W]``; return the first output."""

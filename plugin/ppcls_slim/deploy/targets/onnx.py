@@ -49,6 +49,10 @@ class Onnx:
         """Whether a folder holds an ONNX file."""
         return (folder / MODEL).is_file()
 
+    def precisions(self, folder: Path, device: str = "cpu") -> Sequence[str]:
+        """The one of the file."""
+        return ("auto",)
+
     def load(self, folder: Path, device: str = "cpu", threads: int = 1, precision: str = "auto") -> Session:
         """Load the file for ONNX Runtime.
 
