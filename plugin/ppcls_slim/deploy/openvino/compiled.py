@@ -8,6 +8,7 @@ import numpy as np
 import openvino
 
 from ...common.errors import SlimError
+from .write import layer_names
 
 LAYERS = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
 
@@ -46,8 +47,9 @@ class Compiled:
         if hint is None:
             raise SlimError(f"--precision {precision}: OpenVINO runs {', '.join(PRECISIONS)} on a CPU")
         try:
+            model = core.read_model(str(path))
             self._model = core.compile_model(
-                core.read_model(str(path)),
+                model,
                 "CPU",
                 {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads},
             )
@@ -57,9 +59,10 @@ class Compiled:
         told = [op.get_rt_info() for op in self._model.get_runtime_model().get_ordered_ops()]
         layers = [info for info in told if info["layerType"].astype(str) in LAYERS]
         self.layers = len(layers)
-        left = [info for info in layers if info["runtimePrecision"].astype(str) not in ("u8", "i8")]
-        self.int8_layers = self.layers - len(left)
-        self.float_layers = [info["originalLayersNames"].astype(str).split(",")[0] for info in left]
+        int8 = [info for info in layers if info["runtimePrecision"].astype(str) in ("u8", "i8")]
+        self.int8_layers = len(int8)
+        made = {name.split("/")[0] for info in int8 for name in info["originalLayersNames"].astype(str).split(",")}
+        self.float_layers = [name for name in layer_names(model) if name not in made]
         found = ("int8", "int8+bf16") if self.int8_layers else ("fp32", "bf16")
         self.precision = found[hint == "bf16"]
         if precision not in ("auto", self.precision):
