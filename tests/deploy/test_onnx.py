@@ -218,6 +218,18 @@ def test_weights_are_int8_per_channel_and_batch_norms_folded(quantized):
         assert integers.dtype == np.int8
 
 
+def test_no_export_sends_anything(job, monkeypatch):
+    import openvino_telemetry
+
+    from ppcls_slim.deploy.target import find_target
+
+    sent = []
+    monkeypatch.setattr(openvino_telemetry.Telemetry, "send_event", lambda *args, **kwargs: sent.append(args))
+    job.folder.mkdir()
+    find_target("openvino").write(job, job.folder)
+    assert not sent
+
+
 def test_an_operator_that_cannot_be_converted_leaves_the_other_targets(job, monkeypatch):
     from ppcls_slim.deploy.export import export
     from ppcls_slim.deploy.onnx import write

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,10 +18,11 @@ from ..compat.paddleclas.logger import logger
 from ..config.deploy import PADDLE
 from ..report.tables import Comparison
 from ..verify.accuracy import logits_of
+from .auto_speed import slow_in_int8
 from .comparison import compare_with_dense, export_dense
 from .inference_yml import LABELS
 from .job import ExportJob
-from .paddle_inference import NAME
+from .paddle_inference import NAME, write_sidecar
 from .side_by_side import Exported, advice, side_by_side, table
 from .target import Target, Verified, find_target
 
@@ -83,6 +82,9 @@ def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported]) -> None:
 
 def _export_for(target: Target, job: ExportJob, expected: np.ndarray) -> Verified:
     compressed = job.plan is not None or job.quant is not None
+    settings = job.settings or (job.quant.settings if job.quant is not None else None)
+    if settings is not None and settings.skips_slow_layers:
+        job = replace(job, left_float=slow_in_int8(target, job))
     # A program of another Paddle version or the sidecar file of another model would be taken for part of this one.
     with atomic_folder(job.folder, replaced=[*target.may_write, f"{NAME}{SIDECAR}"]) as folder:
         target.write(job, folder)
@@ -90,10 +92,11 @@ def _export_for(target: Target, job: ExportJob, expected: np.ndarray) -> Verifie
         if job.labels is not None:
             shutil.copyfile(job.labels, folder / LABELS)
         if compressed:
-            _write_sidecar(job, folder, {})  # targets read there how the model was compressed
+            write_sidecar(folder, job.sidecar({}))  # targets read there how the model was compressed
         verified = target.verify(job, folder, expected)
         if compressed:
-            _write_sidecar(job, folder, verified.figures)
+            left = {"left_float": sorted(job.left_float)} if job.left_float else {}
+            write_sidecar(folder, job.sidecar({**verified.figures, **left}))
     logger.info(f"ppcls_slim: exported to {job.folder}{verified.note}")
     return verified
 
@@ -101,7 +104,3 @@ def _export_for(target: Target, job: ExportJob, expected: np.ndarray) -> Verifie
 def _outputs(job: ExportJob) -> np.ndarray:
     with paddle.no_grad():
         return np.asarray(logits_of(job.model(paddle.to_tensor(job.samples.images))).numpy())
-
-
-def _write_sidecar(job: ExportJob, folder: Path, verified: Mapping[str, Any]) -> None:
-    (folder / f"{NAME}{SIDECAR}").write_text(json.dumps(job.sidecar(verified), indent=1), encoding="utf-8")

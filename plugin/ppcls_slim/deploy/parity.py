@@ -115,13 +115,15 @@ def verify_layers(job: ExportJob, run: Engine, expected: np.ndarray) -> Verified
     share = {"int8_layers": run.int8_layers, "layers": run.layers, "float_layers": list(run.float_layers)}
     note = f"; {run.int8_layers} of {run.layers} convolutions and matrix products run in int8"
     if run.int8_layers < MOST_IN_INT8 * run.layers:
-        reasons = [f"{name} ({_why_float(name, job.quant)})" for name in run.float_layers[:NAMED]]
+        reasons = [f"{name} ({_why_float(name, job, job.quant)})" for name in run.float_layers[:NAMED]]
         more = f" and {len(run.float_layers) - NAMED} more" if len(run.float_layers) > NAMED else ""
         note += f"; in float: {', '.join(reasons)}{more}"
     return replace(verified, figures={**verified.figures, **share}, note=note)
 
 
-def _why_float(name: str, record: QuantRecord) -> str:
+def _why_float(name: str, job: ExportJob, record: QuantRecord) -> str:
+    if name in job.left_float:
+        return "auto-speed: no faster in int8"
     if name in record.skipped_layers:
         return record.skipped_layers[name]
     if name in record.layers:

@@ -15,7 +15,8 @@ PLACE = ["ppcls_slim", "layers"]
 
 def write_ir(graph: Path, path: Path) -> None:
     """Convert an ONNX file to ``path`` (``.xml``) and the ``.bin`` beside it; weights keep their precision."""
-    model = openvino.convert_model(str(graph))
+    # Not openvino.convert_model: it sends telemetry from a forked process, which can hang for good.
+    model = openvino.Core().read_model(str(graph))
     nodes = onnx.load(str(graph), load_external_data=False).graph.node
     model.set_rt_info(",".join(node.name for node in nodes if node.op_type in LAYERS), PLACE)
     openvino.save_model(model, str(path), compress_to_fp16=False)
