@@ -278,6 +278,13 @@ def test_a_best_model_beside_the_checkpoint_whose_states_are_those_of_an_optimiz
         Progress(seed=0).resume({}, prefix, 1)
 
 
+def test_a_best_model_beside_the_checkpoint_without_its_states(tmp_path):
+    prefix = checkpoint(tmp_path, "prune", with_manifest=False)
+    shutil.copyfile(f"{prefix}.pdparams", f"{prefix.with_name('best_model')}.pdparams")
+    with pytest.raises(SlimError, match=r"best_model\.pdstates is missing, .* or remove best_model\.pdparams"):
+        Progress(seed=0).resume({}, prefix, 1)
+
+
 def test_states_of_paddleclas_may_hold_numbers_of_other_kinds(tmp_path):
     prefix = checkpoint(tmp_path, "prune", with_manifest=False)
     for metric in (np.float32(0.5), paddle.to_tensor(0.5), 1):

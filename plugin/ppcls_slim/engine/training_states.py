@@ -73,14 +73,18 @@ def read_states(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def states_beside(path_prefix: Path) -> dict[str, Any]:
-    """Return what the ``.pdstates`` of another checkpoint holds; empty where a file of it is missing.
+    """Return what the ``.pdstates`` of another checkpoint holds; empty where there is no such checkpoint.
 
     Raises:
-        SlimError: it is damaged.
+        SlimError: it is missing or damaged.
     """
-    file = checkpoints.with_suffix(path_prefix, checkpoints.STATES)
-    if not checkpoints.with_suffix(path_prefix, checkpoints.WEIGHTS).is_file() or not file.is_file():
+    file, weights = (
+        checkpoints.with_suffix(path_prefix, suffix) for suffix in (checkpoints.STATES, checkpoints.WEIGHTS)
+    )
+    if not weights.is_file():
         return {}
+    if not file.is_file():
+        raise SlimError(f"{file} is missing, saved with {weights.name}: restore it, or remove {weights.name}")
     states = checkpoints.load_file(file)
     checked(states, file)
     return dict(states)
