@@ -238,7 +238,7 @@ def page(rows: Sequence[Row]) -> str:
         "`python -m benchmarks.engines` measured it: one run a backbone, all of its columns in turns. FP32 / BF16 / "
         "int8 of the same network in each engine; the gain is FP32 : int8 in that engine, with "
         "`Slim.quant.skip: auto-speed` where that left layers float (their number behind `+`); then how many "
-        "convolutions and matrix products the engine runs in int8. NNCF is its post-training quantization in OpenVINO. "
+        "convolutions and matrix products the engine runs in int8; last, NNCF's quantization of it in OpenVINO. "
         "The table behind it: [coverage/engines.csv](coverage/engines.csv).",
         "",
         "| backbone | " + " | ".join(f"{engine} | gain | int8 layers" for engine in NAMES.values()) + " | NNCF |",

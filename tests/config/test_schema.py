@@ -92,7 +92,7 @@ QUANT = {
             "weight_decay": RATIO,
         },
     ),
-    "skip": NAMES,
+    "skip": NAMES | st.sampled_from(["auto-speed", "auto-sped", ["auto-speed", "conv1"], "conv1"]),
     "calibration_batches": COUNT,
     "epochs": COUNT,
     "learning_rate": RATIO,

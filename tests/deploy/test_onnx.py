@@ -218,6 +218,24 @@ def test_weights_are_int8_per_channel_and_batch_norms_folded(quantized):
         assert integers.dtype == np.int8
 
 
+@pytest.mark.parametrize("name", ["onnx", "openvino", "paddle_int8"])
+def test_layers_that_an_export_leaves_float_compute_as_trained(quantized, name):
+    from ppcls_slim.deploy.paddle_inference import write_sidecar
+    from ppcls_slim.deploy.target import find_target
+
+    job = replace(quantized(), left_float={"depthwise": "conv2d_1.w_0", "fc": "linear_0.w_0"})
+    expected = outputs(job)
+    job.folder.mkdir()
+    write_sidecar(job.folder, job.sidecar({}))
+    target = find_target(name)
+    target.write(job, job.folder)
+    run = target.load(job.folder)
+    assert run.precision == "int8"
+    if name != "paddle_int8":
+        assert sorted(run.float_layers) == ["depthwise", "fc"]
+    assert np.abs(run(IMAGES) - expected).mean() < 0.02 * np.abs(expected).max()
+
+
 def test_no_export_sends_anything(job, monkeypatch):
     import openvino_telemetry
 

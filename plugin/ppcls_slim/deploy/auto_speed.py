@@ -103,5 +103,10 @@ def _roles(layers: Sequence[str]) -> dict[str, list[str]]:
     """Group names that differ in numbers only."""
     found: dict[str, list[str]] = {}
     for name in layers:
-        found.setdefault(re.sub(r"\d+", "*", name), []).append(name)
+        found.setdefault(role_of(name), []).append(name)
     return found
+
+
+def role_of(layer: str) -> str:
+    """``blocks.3.se.conv1`` -> ``blocks.*.se.conv*``."""
+    return re.sub(r"\d+", "*", layer)
