@@ -106,6 +106,7 @@ def outputs(job):
         return job.model(paddle.to_tensor(IMAGES)).numpy()
 
 
+@pytest.mark.paddle26
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_a_float_model_computes_what_was_trained(job, name):
     from ppcls_slim.deploy.export import export
@@ -218,6 +219,7 @@ def test_weights_are_int8_per_channel_and_batch_norms_folded(quantized):
         assert integers.dtype == np.int8
 
 
+@pytest.mark.paddle26
 @pytest.mark.parametrize("name", ["onnx", "openvino", "paddle_int8"])
 def test_layers_that_an_export_leaves_float_compute_as_trained(quantized, name):
     from ppcls_slim.deploy.paddle_inference import write_sidecar

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from pathlib import Path
 
 import onnx
 import onnxruntime
-import paddle2onnx
 
 from ...common.errors import SlimError
-from ...common.redirect import redirected
+from ...compat.onnx_conversion import to_onnx
 
 OPSET = 17
 KEPT_APART = [
@@ -35,7 +33,10 @@ def float_graph(program: Path, parameters: Path) -> onnx.ModelProto:
     """
     with tempfile.TemporaryDirectory() as scratch:
         raw, folded = Path(scratch) / "raw.onnx", Path(scratch) / "folded.onnx"
-        _convert(program, parameters, raw)
+        said = to_onnx(program, parameters, raw, OPSET)
+        if not raw.is_file():
+            reason = said[:200] or "it does not say why"
+            raise SlimError(f"paddle2onnx cannot convert this model ({reason}): export it for paddle only")
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(folded)
@@ -47,22 +48,3 @@ def float_graph(program: Path, parameters: Path) -> onnx.ModelProto:
     for opset in [one for one in model.opset_import if one.domain and one.domain not in used]:
         model.opset_import.remove(opset)  # ONNX Runtime declares its own domains
     return model
-
-
-def _convert(program: Path, parameters: Path, target: Path) -> None:
-    logging.getLogger().setLevel(max(logging.getLogger().level, logging.ERROR))
-    with tempfile.TemporaryFile() as said:
-        failed = ""
-        try:
-            with redirected(said, said):
-                # Its default optimizer installs packages at run time; "none" leaves the graph as it is.
-                paddle2onnx.export(
-                    str(program), str(parameters), str(target), opset_version=OPSET, optimize_tool="none"
-                )
-        except Exception as error:  # whatever its C++ raises
-            failed = str(error)
-        said.seek(0)
-        lines = [*said.read().decode(errors="replace").splitlines(), *failed.splitlines()]
-    if not target.is_file():
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "it does not say why")
-        raise SlimError(f"paddle2onnx cannot convert this model ({last[:200]}): export it for paddle only")
