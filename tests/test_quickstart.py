@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
+
+import pytest
 
 from conftest import ROOT
 
@@ -31,3 +34,30 @@ def test_the_quickstart_prunes_fine_tunes_and_compares(cli, tmp_path):
     assert parameters[1] < 0.35 * parameters[0]
     assert (tmp_path / "inference/digits_prune/inference.yml").is_file()
     assert (quickstart / "digits_dense.pdparams").stat().st_size < 1_000_000
+
+
+@pytest.mark.slow
+def test_the_quickstart_for_three_engines_takes_less_than_three_minutes(cli, tmp_path):
+    pytest.importorskip("openvino", reason="openvino is not installed: pip install 'ppcls_slim[openvino]'")
+    quickstart = ROOT / "ppcls_configs/quickstart"
+    start = time.monotonic()
+    result = cli(
+        "train", "-c", quickstart / "digits_prune_quant.yaml",
+        "-o", f"Global.pretrained_model={quickstart / 'digits_dense'}",
+        "-o", "Slim.deploy.targets=[paddle,onnx,openvino]",
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    assert time.monotonic() - start < 180
+    place = tmp_path / "inference/digits_prune_quant"
+    for folder, file in ((place, "inference.pdmodel"), (place / "onnx", "inference.onnx")):
+        assert (folder / file).is_file()
+    images = tmp_path / "dataset/digits/images"
+    predictions = []
+    for folder in (place, place / "onnx", place / "openvino"):
+        done = cli("predict", "--model-dir", folder, "--images", images, "--topk", 1)
+        assert done.status == 0, done.err
+        predictions.append(re.findall(r"class id\(s\): \[(\d+)\]", done.out))
+    paddle, *others = predictions
+    assert len(paddle) > 300
+    for other in others:
+        assert sum(a == b for a, b in zip(paddle, other)) >= 0.985 * len(paddle)

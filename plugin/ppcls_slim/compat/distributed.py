@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from .paddle import paddle
+from .patching import replaced
 
 T = TypeVar("T")
 
@@ -20,6 +22,16 @@ def broadcast_from_rank0(make: Callable[[], T]) -> T:
     distributed.broadcast_object_list(box, src=0)
     received: T = box[0]
     return received
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Work as the only process, for what the first process does while the others do not wait for it.
+
+    PaddleClas's engine asks how many processes there are, and makes a ``DataParallel``, which waits for all of them.
+    """
+    with replaced(paddle.distributed, get_world_size=lambda *_: 1):
+        yield
 
 
 def is_rank0() -> bool:

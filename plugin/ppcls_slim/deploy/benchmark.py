@@ -17,9 +17,10 @@ from ..common.errors import SlimError, did_you_mean
 from ..common.yaml_file import read_yaml
 from ..compat.paddle import paddle
 from ..compat.paddleclas.types import DataLoader
-from ..config.deploy import PADDLE, target_names
+from ..config.deploy import target_names
 from ..report.tables import si
 from ..verify.agreement import Agreement, agreement
+from .export import export_folder
 from .paddle_inference import NAME, read_sidecar
 from .predict import settings_file
 from .target import Runner, Target, target_of
@@ -142,8 +143,8 @@ def exports_in(folder: Path, engine: str) -> list[Path]:
             f"{', '.join(names)}, and all"
         )
     asked = names if engine == ALL else [engine]
-    places = {name: folder if name == PADDLE else folder / name for name in asked}
-    found = [place for place in places.values() if (place / f"{NAME}.yml").is_file()]
+    places = [export_folder(folder, name) for name in asked]
+    found = [place for place in places if (place / f"{NAME}.yml").is_file()]
     if not found:
         raise SlimError(f"--engine {engine}: {folder} holds no export for it; export with Slim.deploy.targets=[...]")
     first, *others = (_compression(place) for place in found)

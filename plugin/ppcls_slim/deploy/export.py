@@ -49,7 +49,7 @@ def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
     failed: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         for name in job.targets:
-            folder = job.folder if name == PADDLE else job.folder / name
+            folder = export_folder(job.folder, name)
             one = replace(job, folder=folder, scratch=Path(scratch))
             try:
                 target = find_target(name, job.quant is not None)
@@ -72,6 +72,16 @@ def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
     if failed:
         raise SlimError("; ".join(failed))
     return rows
+
+
+def export_folder(folder: Path, name: str) -> Path:
+    """Where the export for a target lies.
+
+    Args:
+        folder: ``Global.save_inference_dir``.
+        name: of the target, as in ``Slim.deploy.targets``.
+    """
+    return folder if name == PADDLE else folder / name
 
 
 def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..compat.distributed import is_rank0
+from ..compat.distributed import alone, is_rank0
 from ..compat.paddleclas.config import copy_config, inference_device
 from ..compat.paddleclas.logger import logger
+from ..deploy.export import export_folder
 from ..deploy.target import target_of
 from ..report.tables import Comparison, comparison_table
 from ..verify.accuracy import top1_of
@@ -31,8 +32,13 @@ def report_after_training(engine: SlimEngine) -> None:
         return
     config = copy_config(engine.original_config)
     config["Global"].update(pretrained_model=str(best), checkpoints=None)
-    rows = SlimEngine(config, "export").export()
-    folder = config["Global"]["save_inference_dir"]
+    with alone():
+        rows = SlimEngine(config, "export").export()
+        _print(rows, engine, best)
+
+
+def _print(rows: list[Comparison], engine: SlimEngine, best: Path) -> None:
+    folder = engine.original_config["Global"]["save_inference_dir"]
     if engine.quant is not None:
         print(comparison_table(rows, "FP32", "int8"))
         print(f"FP32 is the model before compression, int8 is {best} exported to {folder}")
@@ -54,6 +60,8 @@ def _with_measured_top1(rows: list[Comparison], engine: SlimEngine) -> list[Comp
     data, dense = evaluation_data(engine.original_config), engine.metadata.top1_dense
     if data is None or dense is None:
         return rows
-    folder = Path(engine.original_config["Global"]["save_inference_dir"])
+    folder = export_folder(
+        Path(engine.original_config["Global"]["save_inference_dir"]), engine.slim.deploy.targets[0]
+    )
     exported = target_of(folder).load(folder, inference_device(engine.original_config))
     return [Comparison("top-1 (evaluation data)", 100 * dense, 100 * top1_of(exported, data), "%"), *rows]
