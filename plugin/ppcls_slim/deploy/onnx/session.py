@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 
 from ...common.errors import SlimError
+from .metadata import FP16, PRECISION
 
 NOT_ASKED_FOR = ["WeightBiasQuantization"]
 """Quantizes layers between int8 ones, too; ``Slim.quant.skip`` left them float on purpose."""
@@ -26,16 +27,14 @@ class Session:
         threads: CPU threads.
 
     Attributes:
-        precision: ``int8`` where layers run in int8, else ``fp32``.
+        precision: ``int8`` where layers run in int8, else that of the file: ``fp32`` or ``fp16``.
 
     Raises:
         SlimError: ONNX Runtime cannot read the file, or has no such device.
     """
 
     def __init__(self, path: Path, device: str = "cpu", threads: int = 1):
-        provider = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}[device]
-        if provider not in onnxruntime.get_available_providers():
-            raise SlimError(f"--device {device}: this ONNX Runtime has no {provider}; install onnxruntime-gpu")
+        provider = _provider(device)
         with tempfile.TemporaryDirectory() as scratch:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
@@ -51,13 +50,33 @@ class Session:
                     f"{path} cannot be read by ONNX Runtime {onnxruntime.__version__}: {reason}"
                 ) from error
             optimized = onnx.load(options.optimized_model_filepath, load_external_data=False)
+        if provider not in self._session.get_providers():  # ONNX Runtime only logs what it could not load
+            raise SlimError(
+                f"--device {device}: ONNX Runtime cannot use a GPU here; look at nvidia-smi, "
+                "and install the CUDA and cuDNN that onnxruntime-gpu names"
+            )
         types = [node.op_type for node in optimized.graph.node]
         self.int8_layers = sum(one in INT8_OPS for one in types)
         self.layers = self.int8_layers + sum(one in FLOAT_OPS for one in types)
-        self.precision = "int8" if self.int8_layers else "fp32"
+        told = self._session.get_modelmeta().custom_metadata_map
+        self.precision = "int8" if self.int8_layers else FP16 if told.get(PRECISION) == FP16 else "fp32"
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Run on ``[n, C, H, W]``; return the first output."""
         found: np.ndarray = self._session.run(None, {self._input: np.asarray(images, dtype=np.float32)})[0]
         return found
+
+
+def _provider(device: str) -> str:
+    """Name of what runs a model on a device.
+
+    Raises:
+        SlimError: this ONNX Runtime has none for it.
+    """
+    provider = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise SlimError(f"--device {device}: this ONNX Runtime has no {provider}; install onnxruntime-gpu")
+    if device == "gpu":
+        onnxruntime.preload_dlls()  # CUDA and cuDNN, where they were installed as wheels
+    return provider
