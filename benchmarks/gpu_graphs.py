@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "plugin"), str(ROOT)]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
 
 import numpy as np
 import onnx
@@ -114,8 +115,7 @@ def noise(count: int) -> np.ndarray:
 
 def job_of(model: paddle.nn.Layer) -> ExportJob:
     """What writing an ONNX file needs of a job."""
-    scratch = Path("build/scratch")
-    scratch.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp())
     return ExportJob(
         folder=scratch, model=model, int8_model=None, dense_model=lambda: model, input_shape=SHAPE, device="cpu",
         samples=Samples(noise(8), "noise"), evaluation=lambda: None, gives_features=False, plan=None, quant=None,

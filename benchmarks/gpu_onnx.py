@@ -1,10 +1,11 @@
 """Run ONNX files of ``gpu_graphs.py`` with ONNX Runtime on a GPU: the same outputs as on the CPU, and latencies.
 
     python benchmarks/gpu_onnx.py build/graphs --json benchmarks/gpu_onnx.json
+    python benchmarks/gpu_onnx.py --json benchmarks/gpu_onnx.json            # the record as a table
 
-Needs ``onnxruntime-gpu``, ``onnx`` and NumPy, nothing of Paddle and nothing of this project. Weights that the files lack
-are drawn from normal distributions, the same for both devices and both precisions. All models run in turns; inputs and
-outputs stay on the GPU.
+Needs ``onnxruntime-gpu``, ``onnx`` and NumPy, nothing of Paddle and nothing of this project. Weights that the files
+lack are drawn from normal distributions, the same for both devices and both precisions. All models run in turns, and
+inputs and outputs stay on the GPU.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-IMAGES, SHAPE = 8, (3, 224, 224)
+IMAGES, SHAPE = 32, (3, 224, 224)
 WAYS: dict[str, tuple[str, dict[str, str]]] = {
     "FP32": ("", {"use_tf32": "0"}),
     "TF32 (the default for FP32 files)": ("", {}),
@@ -35,18 +36,25 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="with the graphs")
+    parser.add_argument("folder", type=Path, nargs="?", help="with the graphs")
     parser.add_argument("--json", type=Path, required=True, help="file for the record")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 128])
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--device", choices=["gpu", "cpu"], default="gpu", help="cpu: to try the script")
     arguments = parser.parse_args()
+    if arguments.folder is not None:
+        measure_all(arguments)
+    print(table(json.loads(arguments.json.read_text(encoding="utf-8"))))
+
+
+def measure_all(arguments: argparse.Namespace) -> None:
+    """Write the record, again after every way, so that an interruption leaves the ones before."""
     ort.set_default_logger_severity(3)
     if arguments.device == "gpu":
         ort.preload_dlls()
     names = sorted(one.stem for one in arguments.folder.glob("*.onnx") if not one.stem.endswith("_fp16"))
-    record: dict[str, Any] = {"environment": environment(), "runs": arguments.runs, "models": names}
-    record.update(parameters={}, equal=[], latency=[])
+    record: dict[str, Any] = {"environment": environment(), "runs": arguments.runs, "parameters": {}}
+    record.update(equal=[], latency=[], failed={})
     images = np.random.default_rng(1).standard_normal((IMAGES, *SHAPE)).astype(np.float32)
     expected = {}
     for name in names:
@@ -55,10 +63,34 @@ def main() -> None:
         expected[name] = run(session(model, "cpu", {}), images)
     for way, (suffix, options) in WAYS.items():
         graphs = {name: filled(arguments.folder / f"{name}{suffix}.onnx") for name in names}
-        record["equal"] += compare(way, graphs, images, expected, arguments.device, options)
-        for batch in arguments.batches:
-            record["latency"] += measure(way, graphs, batch, arguments.runs, arguments.device, options)
+        try:
+            record["equal"] += compare(way, graphs, images, expected, arguments.device, options)
+            for batch in arguments.batches:
+                record["latency"] += measure(way, graphs, batch, arguments.runs, arguments.device, options)
+        except Exception as error:  # whatever its C++ raises: the other ways go on
+            record["failed"][way] = str(error)[:500]
+            print(f"{way}: {error}", flush=True)
         arguments.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def table(record: dict[str, Any]) -> str:
+    """Latencies as Markdown: a line a model, a column a way, batch sizes side by side; then the differences."""
+    ways = [way for way in WAYS if any(row["way"] == way for row in record["latency"])]
+    batches = sorted({row["batch"] for row in record["latency"]})
+    found = {(row["way"], row["model"], row["batch"]): row["median_ms"] for row in record["latency"]}
+    said = f"{record['environment'].get('gpu', 'CPU')}, ONNX Runtime {record['environment']['onnxruntime']}"
+    lines = [f"{said}, batch {' / '.join(map(str, batches))}, milliseconds", ""]
+    lines += ["| model | " + " | ".join(ways) + " |", "| --- |" + " --- |" * len(ways)]
+    for model in record["parameters"]:
+        cells = [" / ".join(f"{found[way, model, one]:.2f}" for one in batches) for way in ways]
+        lines.append(f"| {model} | " + " | ".join(cells) + " |")
+    lines.append("")
+    for way in ways:
+        rows = [row for row in record["equal"] if row["way"] == way]
+        worst, same = max(row["difference"] for row in rows), sum(row["same_top1"] for row in rows)
+        lines.append(f"- {way}: at most {worst:.1e} of the largest output from the CPU's FP32, ")
+        lines[-1] += f"top-1 of {same} / {sum(row['of'] for row in rows)} equal"
+    return "\n".join(lines)
 
 
 def filled(file: Path) -> onnx.ModelProto:

@@ -244,7 +244,7 @@ def test_a_float_model_is_also_written_in_fp16_with_float32_inputs_and_outputs(j
     assert props(file)["precision"] == "fp16"
 
 
-def test_what_is_too_large_for_fp16_is_said(job, caplog):
+def test_what_is_too_large_for_fp16_is_said(job):
     from ppcls_slim.deploy.targets.onnx import TARGET
 
     job.model.last.weight.set_value(job.model.last.weight * 1e6)
@@ -297,3 +297,10 @@ def test_files_say_how_the_model_was_compressed(job, quantized):
     told = props(job.folder / "quantized.onnx")
     assert told["precision"] == "int8"
     assert told["quantization"].startswith("5 layers quantized, weights 8 bits channel_wise_abs_max, activations")
+
+
+def test_an_uncompressed_model_for_several_targets_is_timed_in_each(job, caplog):
+    from ppcls_slim.deploy.export import export
+
+    export(replace(job, targets=["onnx", "openvino"]))
+    assert f"deploy {job.folder}" in caplog.text
