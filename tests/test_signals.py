@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from conftest import ROOT
+from ppcls_slim.cli import main, signals
+from ppcls_slim.cli.commands import COMMANDS
 
 STOPPED_WHILE_IMPORTING = """
 import importlib.abc, os, signal, sys
@@ -45,8 +48,31 @@ def test_stopped_while_modules_are_imported(small, tmp_path, module, kind, statu
 
 
 def test_handlers_are_put_back(cli):
-    import signal
-
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     assert cli("schema").status == 0
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_signal_that_paddle_turned_into_an_error_of_its_own(monkeypatch, capsys):
+    """``Interrupted`` in a hook that C++ called comes out as ``ValueError: res should not be null``."""
+
+    def run(arguments):
+        signals.unwind()
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise ValueError("res should not be null") from None
+
+    monkeypatch.setitem(COMMANDS, "schema", run)
+    assert main(["schema"]) == 143
+    assert capsys.readouterr().err == "ppcls_slim: stopped by SIGTERM\n"
+
+
+def test_an_error_without_a_signal_stays_a_traceback(monkeypatch):
+    def run(arguments):
+        signals.unwind()
+        raise ValueError("a bug")
+
+    monkeypatch.setitem(COMMANDS, "schema", run)
+    with pytest.raises(ValueError, match="a bug"):
+        main(["schema"])

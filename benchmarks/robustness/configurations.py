@@ -148,7 +148,7 @@ def _verdict(rng: random.Random, tried: Tried, folder: Path) -> Verdict:
         to_the_end = to_the_end or bool(doubtful(understood.settings))
     elif not (verdict.result == REFUSED and as_a_user):
         return verdict
-    if as_a_user:
+    if as_a_user and not any("\0" in str(part) for part in tried.arguments):  # no shell passes that on
         script = ROOT / "tools" / f"{SCRIPTS.get(tried.command, tried.command)}.py"
         ended = in_process([sys.executable, script, *tried.arguments[1:]], folder)
     elif to_the_end:

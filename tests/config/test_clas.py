@@ -34,6 +34,7 @@ def test_our_configurations_pass(file):
     [
         ("epochs", ["x", None, -1, 1.5, [2], {}, True, 10**30]),
         ("image_shape", [3, "x", None, [], [3, 32], [3, 0, 32], [3, "x", 32], [3, None, 32], [3, 1e308, 32]]),
+        ("image_shape", [[3, 32.0, 32]]),
         ("output_dir", [None, [], {}, 3, "", "x" * 5000, "a\0b"]),
         ("save_inference_dir", [None, [], 3]),
         ("pretrained_model", [[], 3, True, "x" * 5000]),

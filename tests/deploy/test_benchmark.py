@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+
+from ppcls_slim.compat.paddle_inference import has_bf16
 
 pytestmark = pytest.mark.paddle26
 
@@ -57,3 +60,29 @@ def test_bf16_runs_where_the_machine_can(cli, exported):
     done = cli("benchmark", exported[0], "--precision", "bf16", "--runs", 2)
     assert done.status == 0, done.err
     assert "bf16" in done.out
+
+
+def test_all_precisions_of_an_engine_are_measured_against_the_first(cli, exported, tmp_path):
+    folder, data = exported
+    options = ("--engine", "all", "--precision", "all", "--runs", 2, "--json", "figures.json")
+    done = cli("benchmark", folder, *options, *data)
+    assert done.status == 0, done.err
+    rows = json.loads((tmp_path / "figures.json").read_text())["measured"]
+    assert [row["precision"] for row in rows] == (["fp32", "bf16"] if has_bf16() else ["fp32"])
+    assert rows[0]["same_as_first"] == 1.0
+    assert all(row["same_as_first"] > 0.98 for row in rows)
+
+
+def test_an_engine_without_an_export_or_unknown_is_one_line(cli, exported):
+    folder, _ = exported
+    assert "holds no export for it" in cli("benchmark", folder, "--engine", "openvino").message
+    assert "did you mean 'paddle'" in cli("benchmark", folder, "--engine", "padle").message
+
+
+def test_exports_of_two_models_are_not_taken_for_one(cli, exported):
+    folder, _ = exported
+    other = folder / "onnx"
+    other.mkdir()
+    shutil.copyfile(folder / "inference.yml", other / "inference.yml")
+    (other / "inference.slim.json").write_text('{"plan": {"criterion": "fpgm"}}')
+    assert "was exported from another model" in cli("benchmark", folder, "--engine", "all").message

@@ -43,7 +43,8 @@ class Residual(paddle.nn.Layer):
 def built():
     """A model whose batch normalization has statistics and signs of its own."""
     paddle.seed(0)
-    model = Residual()
+    with paddle.utils.unique_name.guard():  # as the engine does: all builds name their parameters alike
+        model = Residual()
     for norm in (model.norm, model.norm2):
         norm.weight.set_value(paddle.randn([8]))
         norm.bias.set_value(paddle.randn([8]) * 0.3)
@@ -97,7 +98,8 @@ def quantized(job):
         trained.eval()
         fresh.eval()
         convert.convert_weights(trained, fresh, record)
-        return replace(job, model=trained, quant=record, int8_model=lambda: fresh)
+        said = {"quant": record.to_json()}
+        return replace(job, model=trained, quant=record, int8_model=lambda: fresh, sidecar=lambda found: said)
 
     return quantize
 
@@ -145,6 +147,35 @@ def test_layers_in_skip_stay_float(quantized):
     target.write(job, job.folder)
     run = target.load(job.folder)
     assert (run.int8_layers, run.layers) == (3, 5)
+    assert sorted(run.float_layers) == ["depthwise", "fc"]
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_an_export_names_the_layers_that_run_in_float_and_says_why(quantized, name):
+    from ppcls_slim.deploy.target import find_target
+
+    job = quantized(skip=["fc"])
+    expected = outputs(job)
+    job.folder.mkdir()
+    target = find_target(name)
+    target.write(job, job.folder)
+    verified = target.verify(job, job.folder, expected)
+    assert "4 of 5 convolutions and matrix products run in int8; in float: fc (Slim.quant.skip: fc)" in verified.note
+    assert verified.figures["float_layers"] == ["fc"]
+
+
+def test_an_export_for_several_engines_ends_in_a_table_and_what_to_deploy(quantized, monkeypatch):
+    from ppcls_slim.deploy.export import export
+
+    said: list[str] = []
+    job = quantized()
+    monkeypatch.setattr("ppcls_slim.deploy.export.logger.info", said.append)
+    export(replace(job, targets=["onnx", "openvino"]))
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in said if line.startswith("| o")]
+    assert rows[:2] == [["onnx", "dense", "fp32"], ["onnx", "exported", "int8"]]
+    assert ["openvino", "dense", "fp32"] in rows
+    assert ["openvino", "exported", "int8"] in rows
+    assert "deploy" in said[-1] or "no faster than the dense model" in said[-1]
 
 
 def test_the_placement_for_tensorrt(quantized):
@@ -188,6 +219,18 @@ def test_weights_are_int8_per_channel_and_batch_norms_folded(quantized):
         integers = onnx.numpy_helper.to_array(one)
         assert np.abs(integers).max() == 127
         assert integers.dtype == np.int8
+
+
+def test_no_export_sends_anything(job, monkeypatch):
+    import openvino_telemetry
+
+    from ppcls_slim.deploy.target import find_target
+
+    sent = []
+    monkeypatch.setattr(openvino_telemetry.Telemetry, "send_event", lambda *args, **kwargs: sent.append(args))
+    job.folder.mkdir()
+    find_target("openvino").write(job, job.folder)
+    assert not sent
 
 
 def test_an_operator_that_cannot_be_converted_leaves_the_other_targets(job, monkeypatch):

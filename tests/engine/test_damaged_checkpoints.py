@@ -21,6 +21,7 @@ from ppcls_slim import checkpoint as checkpoints
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.compat.paddleclas.logger import logger
+from ppcls_slim.compat.paddleclas.stand_ins import while_training
 from ppcls_slim.engine import loading
 from ppcls_slim.engine.progress import Progress
 from ppcls_slim.engine.states import Dense, Masked, Quantized, state_of
@@ -269,6 +270,21 @@ def test_states_that_name_no_place_to_go_on(tmp_path, states, words):
         read_states(checkpoints.open_checkpoint(str(prefix), "test"))
 
 
+def test_a_best_model_beside_the_checkpoint_whose_states_are_those_of_an_optimizer(tmp_path):
+    prefix = checkpoint(tmp_path, "prune", with_manifest=False)
+    paddle.save([{"velocity": 1}], f"{prefix.with_name('best_model')}.pdstates")
+    shutil.copyfile(f"{prefix}.pdparams", f"{prefix.with_name('best_model')}.pdparams")
+    with pytest.raises(SlimError, match=r"best_model\.pdstates does not say where to go on"):
+        Progress(seed=0).resume({}, prefix, 1)
+
+
+def test_a_best_model_beside_the_checkpoint_without_its_states(tmp_path):
+    prefix = checkpoint(tmp_path, "prune", with_manifest=False)
+    shutil.copyfile(f"{prefix}.pdparams", f"{prefix.with_name('best_model')}.pdparams")
+    with pytest.raises(SlimError, match=r"best_model\.pdstates is missing, .* or remove best_model\.pdparams"):
+        Progress(seed=0).resume({}, prefix, 1)
+
+
 def test_states_of_paddleclas_may_hold_numbers_of_other_kinds(tmp_path):
     prefix = checkpoint(tmp_path, "prune", with_manifest=False)
     for metric in (np.float32(0.5), paddle.to_tensor(0.5), 1):
@@ -301,6 +317,16 @@ def test_states_of_an_optimizer_that_do_not_fit(tmp_path, state, words):
         return
     with pytest.raises(SlimError, match=words):
         loading.resume(found, Progress(1), layer, [optimizer])
+
+
+def test_a_state_that_the_first_step_of_the_optimizer_misses_is_one_line():
+    with paddle.utils.unique_name.guard():
+        layer = paddle.nn.Linear(2, 3)
+    optimizer = paddle.optimizer.Momentum(parameters=layer.parameters())
+    optimizer.set_state_dict({f"linear_{n}.w_0_velocity_0": paddle.zeros([2, 3]) for n in (0, 1)})
+    layer(paddle.ones([1, 2])).sum().backward()
+    with pytest.raises(SlimError, match=r"pdopt lacks linear_0\.b_0_velocity_0"), while_training(print, print):
+        optimizer.step()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "null", "{}", "\ufeff{", "[" * 100_000, '{"weights": []}', "\x00"])

@@ -47,6 +47,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             signum = error.signum if isinstance(error, signals.Interrupted) else signal.SIGINT
             interrupted(signum)
             return signals.exit_status(signum)
+        except Exception:
+            stopped = signals.received()
+            if stopped is None:
+                raise  # a bug
+            interrupted(stopped)
+            return signals.exit_status(stopped)
     return status or 0
 
 

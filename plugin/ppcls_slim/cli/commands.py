@@ -67,8 +67,11 @@ def _benchmark(arguments: argparse.Namespace) -> None:
 
     signals.unwind()
     device = arguments.device or default_device()
+    folders = arguments.folders
+    if arguments.engine is not None:
+        folders = [export for folder in folders for export in benchmark.exports_in(folder, arguments.engine)]
     measured = benchmark.benchmark(
-        arguments.folders,
+        folders,
         arguments.batch_size,
         device,
         arguments.threads,

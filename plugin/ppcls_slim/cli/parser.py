@@ -8,6 +8,7 @@ from typing import Any
 
 from .developer import developer_commands
 
+PRECISIONS = ("fp32", "int8", "bf16", "fp16", "int8+bf16")
 MOST = 1_000_000
 """Images, threads, runs or classes that an argument may ask for."""
 
@@ -63,12 +64,12 @@ def _add_config(command: argparse.ArgumentParser, required: bool = True) -> None
 
 
 def _add_predict(commands: Any) -> None:
-    text = "predict with an exported model"
+    text = "predict with an exported model through Paddle Inference"
     predict = commands.add_parser("predict", help=text, description=text)
     predict.add_argument("--model-dir", type=Path, required=True, help="folder that export wrote")
     predict.add_argument("--images", type=Path, required=True, help="an image, or a folder of images")
     predict.add_argument("--device", choices=["cpu", "gpu"], help="default: the GPU if there is one")
-    _add_precision(predict)
+    predict.add_argument("--precision", choices=["auto", *PRECISIONS], default="auto", help="default: auto")
     predict.add_argument("--threads", type=_positive, default=1, help="CPU threads (default 1)")
     predict.add_argument("--batch-size", type=_positive, default=1, help="images at a time (default 1)")
     predict.add_argument("--topk", type=_positive, help="classes to name (default: as exported)")
@@ -82,20 +83,21 @@ def _add_benchmark(commands: Any) -> None:
     benchmark.add_argument("--batch-size", type=_positive, nargs="+", default=[1], help="one or more (default 1)")
     benchmark.add_argument("--threads", type=_positive, default=1, help="CPU threads (default 1)")
     benchmark.add_argument("--device", choices=["cpu", "gpu"], help="default: the GPU if there is one")
-    _add_precision(benchmark)
+    benchmark.add_argument(
+        "--precision",
+        choices=["auto", "all", *PRECISIONS],
+        default="auto",
+        help="auto: int8 where the model is quantized, else fp32; all: every one that this machine runs it in",
+    )
+    benchmark.add_argument(
+        "--engine",
+        metavar="TARGET",
+        help="paddle, onnx, ...: the export for it in each FOLDER; all: every one there (default: FOLDER as it is)",
+    )
     benchmark.add_argument("--runs", type=_positive, default=50, help="timed runs of each (default 50)")
     benchmark.add_argument("--samples", type=_positive, help="evaluation samples at most (default: all)")
     benchmark.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     _add_config(benchmark, required=False)
-
-
-def _add_precision(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--precision",
-        choices=["auto", "fp32", "int8", "bf16", "fp16"],
-        default="auto",
-        help="auto: int8 where the model is quantized, else fp32; bf16 on CPUs, fp16 on GPUs",
-    )
 
 
 def _positive(text: str) -> int:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Optional
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_received: list[int] = []
 
 
 class Interrupted(KeyboardInterrupt):
@@ -61,11 +62,22 @@ def handled(say: Callable[[int], None]) -> Iterator[None]:
 
 def unwind() -> None:
     """From now on a signal raises :class:`Interrupted`, so that files and processes are cleaned up."""
+    _received.clear()
     if threading.current_thread() is threading.main_thread():
         for signum in SIGNALS:
             signal.signal(signum, _interrupt)
 
 
+def received() -> Optional[int]:
+    """The signal that came since :func:`unwind`.
+
+    Where it came in a function that C++ had called (a hook of a layer), Paddle turns :class:`Interrupted` into an
+    error of its own.
+    """
+    return _received[0] if _received else None
+
+
 def _interrupt(signum: int, frame: Optional[FrameType]) -> None:
+    _received.append(signum)
     signal.signal(signum, signal.SIG_DFL)  # a second one ends a clean-up that takes too long
     raise Interrupted(signum)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from paddle.base import core
+
 from .onednn import disable_broken_passes, without_onednn
 from .paddle import paddle
 from .quiet_passes import quiet_passes
@@ -27,6 +29,11 @@ def reads_pir() -> bool:
 def has_tensorrt() -> bool:
     """Whether this Paddle was built with TensorRT, which int8 on a GPU needs."""
     return any(paddle.inference.get_trt_runtime_version())
+
+
+def has_bf16() -> bool:
+    """Whether the CPU computes in BF16 natively; elsewhere oneDNN emulates it, slowly."""
+    return bool(core.supports_bfloat16_fast_performance())
 
 
 def use_gpu(config: paddle.inference.Config, precision: str) -> None:

@@ -6,13 +6,14 @@ quantized models reach other engines as a float program and scales.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
-from .legacy_program import program_of
+from .legacy_program import consumers, program_of, save_program
 from .paddle import paddle
 
 QUANTIZE, DEQUANTIZE = "quantize_linear", "dequantize_linear"
@@ -45,32 +46,51 @@ def split_quantization(path: Path, float_path: Path) -> dict[str, LayerScales]:
     Returns:
         Name of the weight of a quantized layer -> its scales, in the order in which they run.
     """
-    layers: dict[str, LayerScales] = {}
     with program_of(path) as (executor, program, feeds, fetches):
-        block, scope = program.global_block(), paddle.static.global_scope()
-        quantizers = {op.output("Y")[0]: op for op in block.ops if op.type in (QUANTIZE, DEQUANTIZE)}
-        for op in block.ops:
-            if op.type in (QUANTIZE, DEQUANTIZE):
-                continue
-            last = {name: quantizers[name] for name in op.input_arg_names if name in quantizers}
-            sources = {name: _source(quantizers, name) for name in last}
-            weights = [name for name, source in sources.items() if block.var(source).persistable]
-            inputs = [name for name in sources if name not in weights]
-            if weights and inputs:
-                axis = last[weights[0]].attr("quant_axis")
-                steps = _steps(scope, last[weights[0]])
-                layers[sources[weights[0]]] = LayerScales(float(_steps(scope, last[inputs[0]])[0]), steps, axis)
-            for name, source in sources.items():
-                op._rename_input(name, source)
-        for op in quantizers.values():
+        layers = _remove_quantizers(program.global_block(), None)
+        save_program(float_path, executor, program, feeds, fetches)
+    return layers
+
+
+def leave_float(path: Path, target: Path, weights: Collection[str]) -> None:
+    """Write a quantized program whose layers of these weights are float; their weights stay on the int8 grid.
+
+    Args:
+        path: without suffix, of :func:`.qat_export.save_quantized` with ``onnx_format``.
+        target: without suffix, where the program is written.
+        weights: names of weights of quantized layers.
+    """
+    with program_of(path) as (executor, program, feeds, fetches):
+        _remove_quantizers(program.global_block(), weights)
+        save_program(target, executor, program, feeds, fetches)
+
+
+def _remove_quantizers(block: Any, of_weights: Optional[Collection[str]]) -> dict[str, LayerScales]:
+    """Remove those of some layers, or all (None); return name of the weight -> the scales that were removed."""
+    scope = paddle.static.global_scope()
+    layers: dict[str, LayerScales] = {}
+    quantizers = {op.output("Y")[0]: op for op in block.ops if op.type in (QUANTIZE, DEQUANTIZE)}
+    for op in block.ops:
+        if op.type in (QUANTIZE, DEQUANTIZE):
+            continue
+        last = {name: quantizers[name] for name in op.input_arg_names if name in quantizers}
+        sources = {name: _source(quantizers, name) for name in last}
+        weights = [name for name, source in sources.items() if block.var(source).persistable]
+        inputs = [name for name in sources if name not in weights]
+        if of_weights is not None and not any(sources[name] in of_weights for name in weights):
+            continue
+        if weights and inputs:
+            axis = last[weights[0]].attr("quant_axis")
+            steps = _steps(scope, last[weights[0]])
+            layers[sources[weights[0]]] = LayerScales(float(_steps(scope, last[inputs[0]])[0]), steps, axis)
+        for name, source in sources.items():
+            op._rename_input(name, source)
+    for op in reversed([op for op in block.ops if op.type in (QUANTIZE, DEQUANTIZE)]):  # readers first
+        if not consumers(block, op.output("Y")[0]):
             block._remove_op(block.ops.index(op), sync=False)
-        block._sync_with_cpp()
-        for name, scales in layers.items():
-            _to_floats(block, scope, name, scales)
-        inputs = [block.var(name) for name in feeds]
-        paddle.static.save_inference_model(
-            str(float_path), inputs, fetches, executor, program=program, clip_extra=True
-        )
+    block._sync_with_cpp()
+    for name, scales in layers.items():
+        _to_floats(block, scope, name, scales)
     return layers
 
 

@@ -7,14 +7,14 @@ Delete when: ``disable_glog_info`` turns them off.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from ..common.redirect import redirected
 
 
 @contextmanager
@@ -23,19 +23,11 @@ def quiet_passes() -> Iterator[None]:
 
     What else was written to stderr appears afterwards.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
     with tempfile.TemporaryFile() as held, Path(os.devnull).open("wb") as nowhere:
-        kept = os.dup(1), os.dup(2)
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(held.fileno(), 2)
         try:
-            yield
+            with redirected(nowhere, held):
+                yield
         finally:
-            ctypes.CDLL(None).fflush(None)  # what C++ still holds back belongs there too
-            for stream, original in enumerate(kept, 1):
-                os.dup2(original, stream)
-                os.close(original)
             held.seek(0)
             for line in held:
                 if not re.match(rb"(\x1b\[\d+m)?---", line):

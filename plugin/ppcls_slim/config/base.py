@@ -32,7 +32,8 @@ def _whole(value: Any) -> Any:
 Count = Annotated[int, Field(ge=1, le=MOST), BeforeValidator(_whole)]
 CountOrZero = Annotated[int, Field(ge=0, le=MOST), BeforeValidator(_whole)]
 Bits = Annotated[int, Field(ge=2, le=16), BeforeValidator(_whole)]
-Side = Annotated[int, Field(ge=1, le=65536), BeforeValidator(_whole)]
+LARGEST_SIDE = 65536
+Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE), BeforeValidator(_whole)]
 """Channels, height or width of an input."""
 Ratio = Annotated[float, Field(ge=0.0, lt=1.0)]
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ..common.errors import SlimError, did_you_mean
 from ..common.validation import first_mistake
-from .base import MOST, Side
+from .base import LARGEST_SIDE, MOST
 from .section import Configuration
 
 
@@ -39,7 +39,8 @@ Path = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_path
 Positive = Annotated[int, Field(ge=1, le=MOST)]
 Natural = Annotated[int, Field(ge=0, le=MOST)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Shape = Annotated[list[Side], Field(min_length=3, max_length=3)]
+Shape = Annotated[list[Annotated[int, Field(ge=1, le=LARGEST_SIDE)]], Field(min_length=3, max_length=3)]
+"""Whole numbers as PaddleClas takes them; ``Slim``'s own would let ``32.0`` pass."""
 Interval = Annotated[int, Field(ge=-MOST, le=MOST), AfterValidator(_not_zero)]
 Named = Annotated[dict[str, Optional[dict[str, Any]]], Field(min_length=1, max_length=1)]
 """``{Operator: {argument: value}}``, as PaddleClas writes operators, losses and metrics."""

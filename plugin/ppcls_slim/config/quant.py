@@ -30,6 +30,7 @@ ACTIVATION_TYPES = ("moving_average_abs_max",)
 # In PaddleSlim's documentation, but refused by the assertions of paddle.quantization (2.6.2 and 3.3.1).
 NOT_RUN = ("range_abs_max", "moving_average_abs_max", "abs_max")
 BACKEND_BITS = 8
+AUTO_SPEED = "auto-speed"
 IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$"
 
 
@@ -118,8 +119,12 @@ class QuantConfig(Section):
     weight_quantize: Optional[str] = _OWN_CLASS
     act_quantize: Optional[str] = _OWN_CLASS
     pact: PactConfig = Field(default_factory=PactConfig, description="Options of PACT.")
-    skip: list[str] = Field(
-        default_factory=list, description="Names or patterns of layers that stay float (the paper: first and last)."
+    skip: Union[list[str], Literal["auto-speed"]] = Field(
+        default_factory=list,
+        description=(
+            "Names or patterns of layers that stay float (the paper: first and last). auto-speed, alone or among "
+            "them: every export also leaves those float that measuring finds no faster in int8 in its engine."
+        ),
     )
     calibration_batches: CountOrZero = Field(
         8, description="Training batches that scales and alpha start from, before the first step."
@@ -203,6 +208,16 @@ class QuantConfig(Section):
         if self.one_sided and self.calibration_batches == 0:
             raise ValueError("pact.form: one_sided needs calibration_batches, to know which inputs are rectified")
         return self
+
+    @property
+    def skip_patterns(self) -> list[str]:
+        """Names and patterns of the layers that are not quantized."""
+        return [] if isinstance(self.skip, str) else [one for one in self.skip if one != AUTO_SPEED]
+
+    @property
+    def skips_slow_layers(self) -> bool:
+        """Whether exports leave layers float that are no faster in int8."""
+        return AUTO_SPEED in self.skip
 
     @property
     def uses_pact(self) -> bool:

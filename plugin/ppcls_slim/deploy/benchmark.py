@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from prettytable import PrettyTable
 
 from ..common import atomic
-from ..common.errors import SlimError
+from ..common.errors import SlimError, did_you_mean
 from ..common.yaml_file import read_yaml
 from ..compat.paddle import paddle
 from ..compat.paddleclas.types import DataLoader
+from ..config.deploy import PADDLE, target_names
 from ..report.tables import si
-from ..verify.accuracy import top1_of
-from .paddle_inference import NAME
+from ..verify.agreement import Agreement, agreement
+from .paddle_inference import NAME, read_sidecar
 from .predict import settings_file
-from .target import Runner, target_of
+from .target import Runner, Target, target_of
 from .timing import timings
+
+ALL = "all"
+"""Every precision, or every engine."""
+NOT_OF_THE_MODEL = ("verified",)
+"""Keys of ``inference.slim.json`` that differ between the exports of one model."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +37,20 @@ class Measured:
 
     Attributes:
         model: its folder.
+        engine: what runs it.
         precision: what it ran in.
         file_bytes: size of its file of weights.
         batch: images at a time.
         median_ms: latency of a batch.
         p90_ms: nine of ten runs took no longer.
         images_per_s: batch / median.
-        speed_up: median of the first model / median of this one, same batch, same run.
+        speed_up: median of the first row / median of this one, same batch, same run.
         top1: share of right predictions on the evaluation data, None without data.
+        same_as_first: share of predictions as the first row's, None without data.
     """
 
     model: str
+    engine: str
     precision: str
     file_bytes: int
     batch: int
@@ -49,6 +59,17 @@ class Measured:
     images_per_s: float
     speed_up: float
     top1: Optional[float]
+    same_as_first: Optional[float]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An exported model, loaded in one precision."""
+
+    folder: Path
+    target: Target
+    run: Runner
+    shape: tuple[int, ...]
 
 
 def benchmark(
@@ -65,11 +86,12 @@ def benchmark(
     """Measure exported models in turns, so that noise of the machine meets all alike.
 
     Args:
-        folders: what export wrote; the first is what the others are compared with.
+        folders: what export wrote; what is loaded first is what the others are compared with.
         batches: batch sizes.
         device: ``cpu`` (oneDNN) or ``gpu``.
         threads: CPU threads.
-        precision: ``auto`` (int8 where the model is quantized), or ``fp32``, ``int8``, ``bf16`` or ``fp16`` for all.
+        precision: ``auto`` (int8 where the model is quantized), ``all`` (every one that an export runs in on this
+            machine), or ``fp32``, ``int8``, ``bf16`` or ``fp16`` for all.
         runs: timed runs of every model and batch.
         loader: evaluation data ``(images, labels)``; None measures no accuracy.
         limit: samples of it at most; None: all.
@@ -78,50 +100,87 @@ def benchmark(
     Raises:
         SlimError: a folder holds no exported model, or cannot run as asked.
     """
-    shapes = {folder: input_shape(folder) for folder in folders}
-    targets = {folder: target_of(folder) for folder in folders}
-    models = {folder: targets[folder].load(folder, device, threads, precision) for folder in folders}
-    top1 = _accuracies(models, loader, limit, log) if loader is not None else {}
+    models = [one for folder in folders for one in _load(folder, device, threads, precision)]
+    found = _accuracies(models, loader, limit, log) if loader is not None else [Agreement(None, None)] * len(models)
     measured = []
     for batch in batches:
         log(f"batch {batch}: {runs} runs of each ...")
-        medians, p90 = _time_batch([(models[folder], shapes[folder]) for folder in folders], batch, runs)
+        medians, p90 = _time_batch(models, batch, runs)
         measured += [
             Measured(
-                model=str(folder),
-                precision=models[folder].precision,
-                file_bytes=(folder / targets[folder].weights).stat().st_size,
+                model=str(one.folder),
+                engine=one.target.engine,
+                precision=one.run.precision,
+                file_bytes=(one.folder / one.target.weights).stat().st_size,
                 batch=batch,
                 median_ms=float(medians[i]),
                 p90_ms=float(p90[i]),
                 images_per_s=1e3 * batch / float(medians[i]),
                 speed_up=float(medians[0] / medians[i]),
-                top1=top1.get(folder),
+                top1=found[i].top1,
+                same_as_first=found[i].same,
             )
-            for i, folder in enumerate(folders)
+            for i, one in enumerate(models)
         ]
     return measured
 
 
-def _accuracies(
-    models: Mapping[Path, Runner], loader: DataLoader, limit: Optional[int], log: Callable[[str], None]
-) -> dict[Path, float]:
-    """Top-1 of every model, a share."""
-    found = {}
-    for folder, run in models.items():
-        log(f"{folder}: accuracy ...")
-        found[folder] = top1_of(run, loader, limit)
+def exports_in(folder: Path, engine: str) -> list[Path]:
+    """Folders of the exports of one model: for ``paddle`` the folder itself, for other targets folders in it.
+
+    Args:
+        folder: ``Global.save_inference_dir`` of an export with several targets.
+        engine: name of a target as in ``Slim.deploy.targets``, or ``all``.
+
+    Raises:
+        SlimError: there is no such target, or no export for it; or one is of another model than the others.
+    """
+    names = target_names()
+    if engine not in (ALL, *names):
+        raise SlimError(
+            f"--engine: '{engine}' is not a deployment target{did_you_mean(engine, names)}; there are "
+            f"{', '.join(names)}, and all"
+        )
+    asked = names if engine == ALL else [engine]
+    places = {name: folder if name == PADDLE else folder / name for name in asked}
+    found = [place for place in places.values() if (place / f"{NAME}.yml").is_file()]
+    if not found:
+        raise SlimError(f"--engine {engine}: {folder} holds no export for it; export with Slim.deploy.targets=[...]")
+    first, *others = (_compression(place) for place in found)
+    for place, one in zip(found[1:], others):
+        if one != first:
+            raise SlimError(f"--engine: {place} was exported from another model than {found[0]}: export both again")
     return found
 
 
-def _time_batch(
-    models: Sequence[tuple[Runner, tuple[int, ...]]], batch: int, runs: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Median and 90th percentile ``[len(models)]`` of models with input shapes ``(C, H, W)``, in milliseconds."""
+def _compression(folder: Path) -> dict[str, Any]:
+    """How a model was compressed; empty for a dense one."""
+    return {key: value for key, value in read_sidecar(folder).items() if key not in NOT_OF_THE_MODEL}
+
+
+def _load(folder: Path, device: str, threads: int, precision: str) -> list[Loaded]:
+    target, shape = target_of(folder), input_shape(folder)
+    precisions = target.precisions(folder, device) if precision == ALL else [precision]
+    return [Loaded(folder, target, target.load(folder, device, threads, one), shape) for one in precisions]
+
+
+def _accuracies(
+    models: Sequence[Loaded], loader: DataLoader, limit: Optional[int], log: Callable[[str], None]
+) -> list[Agreement]:
+    """Top-1 of every model, and how often it predicts what the first one does."""
+    found = []
+    for one in models:
+        log(f"{one.folder} ({one.run.precision}): accuracy ...")
+        found.append(agreement(models[0].run, one.run, np.empty(0), loader, limit or sys.maxsize))
+    return found
+
+
+def _time_batch(models: Sequence[Loaded], batch: int, runs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Median and 90th percentile ``[len(models)]``, in milliseconds."""
     inputs = {
-        shape: np.random.default_rng(0).standard_normal([batch, *shape]).astype(np.float32) for _, shape in models
+        one.shape: np.random.default_rng(0).standard_normal([batch, *one.shape]).astype(np.float32) for one in models
     }
-    taken = timings([partial(run, inputs[shape]) for run, shape in models], runs) * 1e3
+    taken = timings([partial(one.run, inputs[one.shape]) for one in models], runs) * 1e3
     return np.median(taken, axis=0), np.percentile(taken, 90, axis=0)
 
 
@@ -141,18 +200,20 @@ def input_shape(folder: Path) -> tuple[int, ...]:
 def table(measured: Sequence[Measured]) -> str:
     """One line a model and batch size."""
     accuracy = any(one.top1 is not None for one in measured)
-    head = ["model", "runs in", "weights", "batch", "median", "90 %", "images/s", "speed-up"]
-    shown = PrettyTable([*head, "top-1"] if accuracy else head)
+    head = ["model", "engine", "runs in", "weights", "batch", "median", "90 %", "images/s", "speed-up"]
+    shown = PrettyTable([*head, "top-1", "as the first"] if accuracy else head)
     shown.align = "r"
-    shown.align["model"] = shown.align["runs in"] = "l"
+    for column in head[:3]:
+        shown.align[column] = "l"
     batch = measured[0].batch
     for one in measured:
         if one.batch != batch:
             shown.add_divider()
             batch = one.batch
-        row = [one.model, one.precision, f"{si(one.file_bytes)}B", one.batch, f"{one.median_ms:.3f} ms"]
+        row = [one.model, one.engine, one.precision, f"{si(one.file_bytes)}B", one.batch, f"{one.median_ms:.3f} ms"]
         row += [f"{one.p90_ms:.3f} ms", f"{one.images_per_s:.1f}", f"{one.speed_up:.2f} x"]
-        shown.add_row([*row, "" if one.top1 is None else f"{100 * one.top1:.2f} %"] if accuracy else row)
+        shares = ["" if share is None else f"{100 * share:.2f} %" for share in (one.top1, one.same_as_first)]
+        shown.add_row([*row, *shares] if accuracy else row)
     return shown.get_string()
 
 

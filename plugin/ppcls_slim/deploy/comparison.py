@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -22,24 +21,41 @@ RUNS = 20
 """Timed runs of each model where ``Slim.report`` does not say."""
 
 
-def compare_with_dense(job: ExportJob, target: Target, verified: Verified) -> list[Comparison]:
-    """Export the dense model with untrained weights, time both, and log the table.
+def export_dense(job: ExportJob, target: Target, folder: Path) -> Target:
+    """Export the dense model with untrained weights, for its latency.
+
+    Args:
+        job: exported already.
+        target: what it was exported for.
+        folder: to write into; does not exist.
+
+    Returns:
+        The target that the dense model was exported for.
+    """
+    baseline = find_target(target.baseline)
+    folder.mkdir()
+    baseline.write(job.of_dense_model(folder), folder)
+    return baseline
+
+
+def compare_with_dense(
+    job: ExportJob, target: Target, verified: Verified, baseline: Target, dense: Path
+) -> list[Comparison]:
+    """Time the dense model and the export, and log the table.
 
     Args:
         job: exported already.
         target: what it was exported for.
         verified: what verifying it found.
+        baseline: what :func:`export_dense` returned.
+        dense: folder of the dense model.
 
     Returns:
         The rows of the table.
     """
-    baseline = find_target(target.baseline)
-    with tempfile.TemporaryDirectory() as scratch:
-        dense = job.of_dense_model(Path(scratch))
-        baseline.write(dense, dense.folder)
-        both = ((baseline, dense.folder), (target, job.folder))
-        before, after = ((folder / one.weights).stat().st_size for one, folder in both)
-        latency = _latency(job, target.engine, [one.load(folder, job.device) for one, folder in both])
+    both = ((baseline, dense), (target, job.folder))
+    before, after = ((folder / one.weights).stat().st_size for one, folder in both)
+    latency = _latency(job, target.engine, [one.load(folder, job.device) for one, folder in both])
     rows = [*verified.rows, *_of_plan(job.plan), Comparison("file of weights", before, after, "B"), *latency]
     lines = comparison_table(rows, *target.headings).splitlines()
     if job.plan is not None and job.quant is None:

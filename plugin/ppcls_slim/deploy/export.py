@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,12 +18,13 @@ from ..compat.paddleclas.logger import logger
 from ..config.deploy import PADDLE
 from ..report.tables import Comparison
 from ..verify.accuracy import logits_of
-from .comparison import compare_with_dense
+from .auto_speed import slow_in_int8
+from .comparison import compare_with_dense, export_dense
 from .inference_yml import LABELS
 from .job import ExportJob
-from .paddle_inference import NAME
-from .side_by_side import side_by_side
-from .target import Target, find_target
+from .paddle_inference import NAME, write_sidecar
+from .side_by_side import Exported, advice, side_by_side, table
+from .target import Target, Verified, find_target
 
 
 def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
@@ -44,28 +43,48 @@ def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
             target is left as it is, and the other targets are written.
     """
     expected = _outputs(job)
-    tables: dict[str, list[Comparison]] = {}
+    compressed = job.plan is not None or job.quant is not None
+    done: dict[str, Exported] = {}
+    rows: list[Comparison] = []
     failed: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         for name in job.targets:
             folder = job.folder if name == PADDLE else job.folder / name
+            one = replace(job, folder=folder, scratch=Path(scratch))
             try:
-                one = replace(job, folder=folder, scratch=Path(scratch))
-                tables[name] = _export_for(find_target(name, job.quant is not None), one, expected, compare)
+                target = find_target(name, job.quant is not None)
+                verified = _export_for(target, one, expected)
+                baseline = None
+                if compare and compressed:
+                    dense = Path(scratch) / f"dense-{name}"
+                    baseline = (export_dense(one, target, dense), dense)
+                    rows = rows or compare_with_dense(one, target, verified, *baseline)
+                done[name] = Exported(target, folder, verified, baseline)
             except SlimError as error:
                 if len(job.targets) == 1:
                     raise
                 failed.append(f"{name}: {error}")
-    if compare and len(tables) > 1:
-        for line in side_by_side(job, tables).splitlines():
-            logger.info(line)
+        if compare and done and (compressed or len(done) > 1):
+            _say_which_to_deploy(job, done)
+    for exported in done.values():
+        if exported.verified.warning is not None:
+            logger.warning(f"ppcls_slim: {exported.verified.warning}")
     if failed:
         raise SlimError("; ".join(failed))
-    return next(iter(tables.values()))
+    return rows
 
 
-def _export_for(target: Target, job: ExportJob, expected: np.ndarray, compare: bool) -> list[Comparison]:
+def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported]) -> None:
+    ways = side_by_side(job, done)
+    for line in [*table(ways).splitlines(), *(f"ppcls_slim: {line}" for line in advice(ways))]:
+        logger.info(line)
+
+
+def _export_for(target: Target, job: ExportJob, expected: np.ndarray) -> Verified:
     compressed = job.plan is not None or job.quant is not None
+    settings = job.settings or (job.quant.settings if job.quant is not None else None)
+    if settings is not None and settings.skips_slow_layers:
+        job = replace(job, left_float=slow_in_int8(target, job))
     # A program of another Paddle version or the sidecar file of another model would be taken for part of this one.
     with atomic_folder(job.folder, replaced=[*target.may_write, f"{NAME}{SIDECAR}"]) as folder:
         target.write(job, folder)
@@ -73,21 +92,15 @@ def _export_for(target: Target, job: ExportJob, expected: np.ndarray, compare: b
         if job.labels is not None:
             shutil.copyfile(job.labels, folder / LABELS)
         if compressed:
-            _write_sidecar(job, folder, {})  # targets read there how the model was compressed
+            write_sidecar(folder, job.sidecar({}))  # targets read there how the model was compressed
         verified = target.verify(job, folder, expected)
         if compressed:
-            _write_sidecar(job, folder, verified.figures)
+            left = {"left_float": sorted(job.left_float)} if job.left_float else {}
+            write_sidecar(folder, job.sidecar({**verified.figures, **left}))
     logger.info(f"ppcls_slim: exported to {job.folder}{verified.note}")
-    rows = compare_with_dense(job, target, verified) if compressed and compare else []
-    if verified.warning is not None:
-        logger.warning(f"ppcls_slim: {verified.warning}")
-    return rows
+    return verified
 
 
 def _outputs(job: ExportJob) -> np.ndarray:
     with paddle.no_grad():
         return np.asarray(logits_of(job.model(paddle.to_tensor(job.samples.images))).numpy())
-
-
-def _write_sidecar(job: ExportJob, folder: Path, verified: Mapping[str, Any]) -> None:
-    (folder / f"{NAME}{SIDECAR}").write_text(json.dumps(job.sidecar(verified), indent=1), encoding="utf-8")

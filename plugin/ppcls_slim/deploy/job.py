@@ -48,6 +48,7 @@ class ExportJob:
         targets: names of the engines to export for, see ``Slim.deploy.targets``.
         scratch: an empty folder for what several targets start from, while they are written.
         options: of the target; its ``Options`` validates them.
+        left_float: quantized layer that the export leaves float -> name of its weight in the program.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class ExportJob:
     targets: Sequence[str] = (PADDLE,)
     scratch: Path = Path()
     options: Mapping[str, Any] = field(default_factory=dict)
+    left_float: Mapping[str, str] = field(default_factory=dict)
 
     def of_dense_model(self, folder: Path) -> ExportJob:
         """Return the same job for the untrained dense model, which the compressed one is compared with."""

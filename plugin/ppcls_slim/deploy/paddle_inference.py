@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +71,26 @@ def files_of(folder: Path) -> tuple[Path, Path]:
 
 def is_quantized(folder: Path) -> bool:
     """Whether the sidecar file of an exported model says that it is quantized."""
+    return bool(read_sidecar(folder).get("quant"))
+
+
+def write_sidecar(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write the sidecar file of an exported model."""
+    (folder / f"{NAME}{SIDECAR}").write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def read_sidecar(folder: Path) -> dict[str, Any]:
+    """Content of the sidecar file of an exported model; empty for a dense one, which has none.
+
+    Raises:
+        SlimError: it is damaged.
+    """
     sidecar = folder / f"{NAME}{SIDECAR}"
     if not sidecar.is_file():
-        return False
+        return {}
     try:
-        return bool(json.loads(sidecar.read_bytes()).get("quant"))
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        return dict(json.loads(sidecar.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise SlimError(f"{sidecar} cannot be read ({error}): export again") from None
 
 

@@ -11,12 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..compat.paddle import paddle
 from ..compat.paddleclas.logger import logger
+from ..quant.record import QuantRecord
 from ..report.tables import Comparison
 from ..verify import export_parity
 from ..verify import int8 as int8_parity
 from ..verify.accuracy import logits_of
+from ..verify.agreement import Agreement
 from .job import ExportJob
 from .target import Verified
+
+MOST_IN_INT8 = 0.9
+"""Share of layers below which an export names those that run in float."""
+NAMED = 6
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -50,13 +56,15 @@ def verify_float(job: ExportJob, run: Run, expected: np.ndarray, options: FloatO
     Raises:
         SlimError: they differ.
     """
-    parity = export_parity.compare(expected, run(job.samples.images), job.samples.source)
+    outputs = run(job.samples.images)
+    parity = export_parity.compare(expected, outputs, job.samples.source)
     logger.info(f"ppcls_slim: exported model against trained model: {parity.line()}")
     export_parity.check(parity, options.tolerance)
     rows = []
     if job.top1_dense is not None and job.metric is not None:
         rows.append(Comparison("top-1", 100 * job.top1_dense, 100 * job.metric, "%"))
-    return Verified(asdict(parity), rows)
+    found = Agreement(None, None) if job.gives_features else Agreement(job.metric, _same(expected, outputs))
+    return Verified(asdict(parity), rows, found=found)
 
 
 def verify_int8(job: ExportJob, ways: Mapping[str, Run], options: Int8Options) -> Verified:
@@ -78,7 +86,10 @@ def verify_int8(job: ExportJob, ways: Mapping[str, Run], options: Int8Options) -
         logger.info(f"ppcls_slim: {line}")
     int8_parity.check(found, options.threshold)
     warning = int8_parity.warning(found, options.threshold)
-    return Verified({**found, "warned": warning is not None}, _rows(job, found), warning=warning)
+    top1 = int8_parity.accuracy_of(found, int8_parity.INT8)
+    close = int8_parity.closeness(found, int8_parity.INT8)
+    accuracy = Agreement(None, None) if job.gives_features else Agreement(top1, close)
+    return Verified({**found, "warned": warning is not None}, _rows(job, found), warning=warning, found=accuracy)
 
 
 class Engine(Protocol):
@@ -86,6 +97,7 @@ class Engine(Protocol):
 
     layers: int
     int8_layers: int
+    float_layers: list[str]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Run on ``[n, C, H, W]`` float32; return the first output."""
@@ -100,9 +112,23 @@ def verify_layers(job: ExportJob, run: Engine, expected: np.ndarray) -> Verified
     if job.quant is None:
         return verify_float(job, run, expected, FloatOptions())
     verified = verify_int8(job, {int8_parity.INT8: run}, int8_options(job))
-    share = {"int8_layers": run.int8_layers, "layers": run.layers}
+    share = {"int8_layers": run.int8_layers, "layers": run.layers, "float_layers": list(run.float_layers)}
     note = f"; {run.int8_layers} of {run.layers} convolutions and matrix products run in int8"
+    if run.int8_layers < MOST_IN_INT8 * run.layers:
+        reasons = [f"{name} ({_why_float(name, job, job.quant)})" for name in run.float_layers[:NAMED]]
+        more = f" and {len(run.float_layers) - NAMED} more" if len(run.float_layers) > NAMED else ""
+        note += f"; in float: {', '.join(reasons)}{more}"
     return replace(verified, figures={**verified.figures, **share}, note=note)
+
+
+def _why_float(name: str, job: ExportJob, record: QuantRecord) -> str:
+    if name in job.left_float:
+        return "auto-speed: no faster in int8"
+    if name in record.skipped_layers:
+        return record.skipped_layers[name]
+    if name in record.layers:
+        return "this engine does not run it in int8"
+    return "it has no weight of its own"
 
 
 def int8_options(job: ExportJob) -> Int8Options:
@@ -140,6 +166,12 @@ def _rows(job: ExportJob, found: dict[str, Any]) -> list[Comparison]:
         Comparison(f"{what}, real int8", before, real, "%"),
         parity,
     ]
+
+
+def _same(expected: np.ndarray, outputs: np.ndarray) -> float:
+    """Share of samples with the same largest score."""
+    chosen = [scores.reshape(len(scores), -1).argmax(1) for scores in (expected, outputs)]
+    return float((chosen[0] == chosen[1]).mean())
 
 
 def _percent(share: Optional[float]) -> Optional[float]:

@@ -31,8 +31,7 @@ def predict(arguments: argparse.Namespace) -> None:
     settings = read_inference_yml(settings_file(arguments.model_dir))
     device = arguments.device or default_device()
     steps = _steps(settings)
-    target = target_of(arguments.model_dir)
-    run = target.load(arguments.model_dir, device, arguments.threads, arguments.precision)
+    run = target_of(arguments.model_dir).load(arguments.model_dir, device, arguments.threads, arguments.precision)
     names = read_names(arguments.model_dir)
     results = []
     size = arguments.batch_size

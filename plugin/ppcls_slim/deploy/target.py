@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Protocol, runtime_checkable
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from ..common.errors import SlimError
 from ..config.deploy import PADDLE, TARGETS
 from ..report.tables import Comparison
+from ..verify.agreement import Agreement
 from .job import ExportJob
 
 FLOAT, QUANTIZED = "paddle_fp32", "paddle_int8"
@@ -41,12 +42,14 @@ class Verified:
         rows: first rows of the table that compares the export with the dense model.
         note: what the log says behind the place of the export.
         warning: what the user has to know; the last line of the export.
+        found: accuracy of the export, and how much it agrees with the trained model, where there are classes.
     """
 
     figures: Mapping[str, Any]
     rows: Sequence[Comparison] = ()
     note: str = ""
     warning: Optional[str] = None
+    found: Agreement = field(default_factory=lambda: Agreement(None, None))
 
 
 @runtime_checkable
@@ -88,6 +91,9 @@ class Target(Protocol):
 
     def recognizes(self, folder: Path) -> bool:
         """Whether a folder holds an export for this target."""
+
+    def precisions(self, folder: Path, device: str = "cpu") -> Sequence[str]:
+        """What ``load`` takes as the precision of such an export on this machine; what it was verified in first."""
 
     def load(self, folder: Path, device: str = "cpu", threads: int = 1, precision: str = "auto") -> Runner:
         """Load what ``write`` wrote.

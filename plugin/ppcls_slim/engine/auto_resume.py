@@ -9,7 +9,8 @@ from .. import checkpoint as checkpoints
 from ..common.errors import SlimError
 from ..compat.distributed import broadcast_from_rank0
 from ..compat.paddleclas.types import ClasConfig
-from .progress import LATEST, STATE, read_states
+from .progress import LATEST, STATE
+from .training_states import states_beside
 
 AUTO = "auto"
 
@@ -33,7 +34,7 @@ def latest_checkpoint(config: ClasConfig) -> Optional[Path]:
 
 def same_training(one: Path, other: Path) -> bool:
     """Whether two checkpoints belong to stages of one training; those of older versions do not say, and do."""
-    names = [read_states(path_prefix).get(STATE, {}).get("training") for path_prefix in (one, other)]
+    names = [(states_beside(path_prefix).get(STATE) or {}).get("training") for path_prefix in (one, other)]
     return None in names or names[0] == names[1]
 
 

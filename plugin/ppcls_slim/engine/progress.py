@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from .. import checkpoint as checkpoints
 from ..compat.paddleclas.logger import logger
+from .training_states import states_beside
 
 STATE = "ppcls_slim"
 """Key of the plugin's part of a ``.pdstates`` file."""
@@ -69,6 +69,9 @@ class Progress:
             state: what :meth:`to_state` gave; empty for a checkpoint of PaddleClas itself.
             path_prefix: of the checkpoint.
             epoch: after which it was saved.
+
+        Raises:
+            SlimError: the best model lies beside it, and its ``.pdstates`` is damaged.
         """
         self.seed = state.get("seed", self.seed)
         self.training = state.get("training", self.training)
@@ -78,7 +81,7 @@ class Progress:
         told = (state.get("saved") or {}).get(BEST)
         # The whole output folder may have been moved since.
         for candidate in [path_prefix.with_name(BEST), *([Path(told)] if told else [])]:
-            lying = read_states(candidate)
+            lying = states_beside(candidate)
             if self._is_ahead(lying, path_prefix, epoch):
                 self.best = Best(lying["metric"], lying["epoch"])
             if self.best is not None and lying.get("epoch") == self.best.epoch:
@@ -95,14 +98,5 @@ class Progress:
         return (
             path_prefix.name == LATEST
             and best.get("epoch") == epoch + 1
-            and best.get(STATE, {}).get("training") == self.training
+            and (best.get(STATE) or {}).get("training") == self.training
         )
-
-
-def read_states(path_prefix: Path) -> Mapping[str, Any]:
-    """Content of the ``.pdstates`` of a checkpoint; empty where a file of it is missing."""
-    states = checkpoints.with_suffix(path_prefix, checkpoints.STATES)
-    if not checkpoints.with_suffix(path_prefix, checkpoints.WEIGHTS).is_file() or not states.is_file():
-        return {}
-    content: Mapping[str, Any] = checkpoints.load_file(states)
-    return content

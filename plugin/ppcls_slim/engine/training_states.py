@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Optional, Union
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -64,12 +65,39 @@ def read_states(checkpoint: Checkpoint) -> dict[str, Any]:
     """
     file = checkpoints.with_suffix(checkpoint.path_prefix, checkpoints.STATES)
     states = checkpoint.load(checkpoints.STATES)
-    try:
-        known = TrainingStates.model_validate(states)
-    except ValidationError as error:
-        reason = first_mistake(error, TrainingStates)[:200]
-        raise SlimError(f"{file} does not say where to go on ({reason}): restore it") from None
+    known = checked(states, file)
     if known.ppcls_slim is not None and known.ppcls_slim.sidecar and not checkpoint.manifest.complete:
         sidecar = checkpoints.with_suffix(checkpoint.path_prefix, checkpoints.SIDECAR)
         raise SlimError(f"{sidecar} is missing, which was saved with {file.name}: restore all files of one save")
     return dict(states)
+
+
+def states_beside(path_prefix: Path) -> dict[str, Any]:
+    """Return what the ``.pdstates`` of another checkpoint holds; empty where there is no such checkpoint.
+
+    Raises:
+        SlimError: it is missing or damaged.
+    """
+    file, weights = (
+        checkpoints.with_suffix(path_prefix, suffix) for suffix in (checkpoints.STATES, checkpoints.WEIGHTS)
+    )
+    if not weights.is_file():
+        return {}
+    if not file.is_file():
+        raise SlimError(f"{file} is missing, saved with {weights.name}: restore it, or remove {weights.name}")
+    states = checkpoints.load_file(file)
+    checked(states, file)
+    return dict(states)
+
+
+def checked(states: Any, file: Path) -> TrainingStates:
+    """Return the known part of what a ``.pdstates`` file holds.
+
+    Raises:
+        SlimError: something is missing or has another type.
+    """
+    try:
+        return TrainingStates.model_validate(states)
+    except ValidationError as error:
+        reason = first_mistake(error, TrainingStates)[:200]
+        raise SlimError(f"{file} does not say where to go on ({reason}): restore it") from None

@@ -77,7 +77,11 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
     # Pointwise layers of some backbones are linear layers on [n, h, w, c]; they can be named like convolutions.
     root_layers = (layer_of(name) for group in grouping.groups for name in group.root_weights)
     convolutions = tuple(dict.fromkeys([*convolutions, *root_layers]))
-    cost = measure(model, shape, config.input_dtype)
+    try:
+        cost = measure(model, shape, config.input_dtype)
+    except Exception as error:  # whatever a layer raises on an input that it was not made for
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise SlimError(f"{_does_not_run(model, shape)} ({reason})") from error
     share = cost.flops_of(_reached(grouping)) / cost.flops()
     if share < MIN_REACHED:
         raise SlimError(
@@ -85,6 +89,13 @@ def analyse_model(model: paddle.nn.Layer, config: PruneConfig, input_shape: Sequ
             f"{type(model).__name__}; {QUANTIZE_INSTEAD}"
         )
     return Analysis(grouping, convolutions, cost, shapes_of(model), shape, recorded[0])
+
+
+def _does_not_run(model: paddle.nn.Layer, shape: Sequence[int]) -> str:
+    return (
+        f"{type(model).__name__} does not run on an image of {list(shape)}: look at Arch, and at Global.image_shape "
+        "or Slim.prune.input_shape"
+    )
 
 
 def _why(grouping: Grouping, shape: Sequence[int]) -> str:

@@ -46,7 +46,7 @@ def choose_layers(
     types = ", ".join(settings.quantizable_layer_type)
     if not names:
         raise SlimError(f"Slim.quant: the model has no layer of the types {types}: nothing would be quantized")
-    patterns = expand(settings.skip, names, "Slim.quant.skip", f"layer of {types}")
+    patterns = expand(settings.skip_patterns, names, "Slim.quant.skip", f"layer of {types}")
     skipped = {name: f"Slim.quant.skip: {pattern}" for name, pattern in patterns.items()}
     skipped.update({name: "never run" for name in names if name not in observers and name not in skipped})
     clip_mode = quantizer_of(settings).clip_mode

@@ -7,12 +7,14 @@ no hooks for them in 2.4.2 to develop; may go when PaddleClas has some.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ...common.errors import SlimError
 from ..paddle import paddle
 from ..paddle.saved_files import SavedWeights, paddle_load_restricted
 from ..patching import replaced
@@ -76,9 +78,22 @@ def while_loading_backbones(load_pretrained: Callable[[Any, str], None]) -> Iter
 
 @contextmanager
 def while_training(save_model: Callable[..., None], init_model: Callable[..., Any]) -> Iterator[None]:
-    """Save with ``save_model``, and resume ``Global.checkpoints`` with ``init_model``."""
+    """Save with ``save_model``, and resume ``Global.checkpoints`` with ``init_model``.
+
+    Raises:
+        SlimError: the optimizer misses a state in its first step; nothing tells before which parameters have one.
+    """
     with replaced(save_load, save_model=save_model), replaced(ppcls_engine, init_model=init_model):
-        yield
+        try:
+            yield
+        except AssertionError as error:
+            missing = re.match(r"Optimizer set error, (.+) should in state dict", str(error), re.DOTALL)
+            if missing is None:
+                raise
+            raise SlimError(
+                f"Global.checkpoints: its .pdopt lacks {missing[1]}, which the optimizer of the configuration needs: "
+                "restore the file, or train with the optimizer that it was saved with"
+            ) from error
 
 
 def save_quietly(net: Any, optimizer: Any, metric_info: Any, folder: Path, *args: Any, **kwargs: Any) -> None:

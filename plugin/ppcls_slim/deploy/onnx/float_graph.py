@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import onnx
@@ -13,6 +11,7 @@ import onnxruntime
 import paddle2onnx
 
 from ...common.errors import SlimError
+from ...common.redirect import redirected
 
 OPSET = 17
 KEPT_APART = [
@@ -51,11 +50,19 @@ def float_graph(program: Path, parameters: Path) -> onnx.ModelProto:
 
 
 def _convert(program: Path, parameters: Path, target: Path) -> None:
-    said = StringIO()
     logging.getLogger().setLevel(max(logging.getLogger().level, logging.ERROR))
-    with redirect_stdout(said):
-        # Its default optimizer installs packages at run time; "none" leaves the graph as it is.
-        paddle2onnx.export(str(program), str(parameters), str(target), opset_version=OPSET, optimize_tool="none")
+    with tempfile.TemporaryFile() as said:
+        failed = ""
+        try:
+            with redirected(said, said):
+                # Its default optimizer installs packages at run time; "none" leaves the graph as it is.
+                paddle2onnx.export(
+                    str(program), str(parameters), str(target), opset_version=OPSET, optimize_tool="none"
+                )
+        except Exception as error:  # whatever its C++ raises
+            failed = str(error)
+        said.seek(0)
+        lines = [*said.read().decode(errors="replace").splitlines(), *failed.splitlines()]
     if not target.is_file():
-        last = [line for line in said.getvalue().splitlines() if line.strip()][-1:] or ["see above"]
-        raise SlimError(f"paddle2onnx cannot convert this model ({last[0].strip()[:200]}): export it for paddle only")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "it does not say why")
+        raise SlimError(f"paddle2onnx cannot convert this model ({last[:200]}): export it for paddle only")

@@ -9,6 +9,9 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+LAYERS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+"""Convolutions and matrix products."""
+
 
 class Graph:
     """An ONNX graph with indices of its tensors, which stay right while it is edited through the methods.

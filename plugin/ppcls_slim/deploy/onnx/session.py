@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import onnx
 import onnxruntime
 
 from ...common.errors import SlimError
+from .graph import LAYERS
 from .metadata import FP16, PRECISION
 
 NOT_ASKED_FOR = ["WeightBiasQuantization"]
@@ -28,6 +31,9 @@ class Session:
 
     Attributes:
         precision: ``int8`` where layers run in int8, else that of the file: ``fp32`` or ``fp16``.
+        layers: how many convolutions and matrix products there are.
+        int8_layers: how many of them run in int8.
+        float_layers: names of the others.
 
     Raises:
         SlimError: ONNX Runtime cannot read the file, or has no such device.
@@ -55,9 +61,10 @@ class Session:
                 f"--device {device}: ONNX Runtime cannot use a GPU here; look at nvidia-smi, "
                 "and install the CUDA and cuDNN that onnxruntime-gpu names"
             )
-        types = [node.op_type for node in optimized.graph.node]
-        self.int8_layers = sum(one in INT8_OPS for one in types)
-        self.layers = self.int8_layers + sum(one in FLOAT_OPS for one in types)
+        int8 = [node.name for node in optimized.graph.node if node.op_type in INT8_OPS]
+        self.int8_layers = len(int8)
+        self.layers = len(int8) + sum(node.op_type in FLOAT_OPS for node in optimized.graph.node)
+        self.float_layers = _without(_layer_names(path), int8)
         told = self._session.get_modelmeta().custom_metadata_map
         self.precision = "int8" if self.int8_layers else FP16 if told.get(PRECISION) == FP16 else "fp32"
         self._input = self._session.get_inputs()[0].name
@@ -80,3 +87,14 @@ def _provider(device: str) -> str:
     if device == "gpu":
         onnxruntime.preload_dlls()  # CUDA and cuDNN, where they were installed as wheels
     return provider
+
+
+def _layer_names(path: Path) -> list[str]:
+    nodes = onnx.load(str(path), load_external_data=False).graph.node
+    return [node.name for node in nodes if node.op_type in LAYERS]
+
+
+def _without(layers: Sequence[str], int8: Sequence[str]) -> list[str]:
+    """Layers that no node is made of; ONNX Runtime names those of ``fc`` ``fc_token_6`` or ``fc/MatMulAddFusion``."""
+    made = {re.sub(r"(_token_\d+|/\w+)+$", "", name) for name in int8}
+    return [name for name in layers if name not in made]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -12,10 +13,11 @@ from ...compat.quantized_program import split_quantization
 from ...compat.reparameterization import merge_branches
 from .. import paddle_inference
 from ..job import ExportJob
+from ..layer_names import layers_of_weights
 from ..quantized import quantized_program
 from .float_graph import float_graph
 from .fold_bn import fold_batch_norms
-from .graph import Graph
+from .graph import LAYERS, Graph
 from .measure import largest_magnitudes
 from .metadata import describe
 from .qdq import Placement, quantize_graph
@@ -38,10 +40,13 @@ def write_onnx(job: ExportJob, path: Path, placement: Placement) -> None:
         if job.quant is None:
             graph = Graph(_float_model(job, scratch))
             fold_batch_norms(graph, {})
+            _name_layers(graph, layers_of_weights(job.model))
         else:
             layers = split_quantization(quantized_program(job), scratch / "float")
             graph = Graph(float_graph(scratch / "float.pdmodel", scratch / "float.pdiparams"))
             layers = fold_batch_norms(graph, layers)
+            layers = {weight: scales for weight, scales in layers.items() if weight not in job.left_float.values()}
+            _name_layers(graph, layers_of_weights(job.model))
             measure = largest_magnitudes(graph.model, job.samples.images)
             quantize_graph(graph, layers, placement, measure)
     finally:
@@ -57,3 +62,13 @@ def _float_model(job: ExportJob, scratch: Path) -> onnx.ModelProto:
     prefix = scratch / paddle_inference.NAME
     paddle.jit.save(paddle.jit.to_static(job.model, input_spec=[spec], full_graph=True), str(prefix))
     return float_graph(*paddle_inference.files_of(scratch))
+
+
+def _name_layers(graph: Graph, owners: Mapping[str, str]) -> None:
+    """Name convolutions and matrix products after the layers that their weights are of: engines tell these names."""
+    taken: set[str] = set()
+    for node in graph.nodes:
+        owner = owners.get(node.input[1]) if node.op_type in LAYERS else None
+        if owner and owner not in taken:
+            node.name = owner
+            taken.add(owner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...compat.paddle_inference import has_bf16
 from .. import paddle_inference
 from ..paddle_inference import Predictor
 
@@ -28,6 +29,14 @@ class PaddleTarget:
         """Whether a folder holds a model for Paddle Inference, quantized or float as this target's are."""
         exported = any((folder / name).is_file() for name in paddle_inference.PROGRAMS)
         return exported and paddle_inference.is_quantized(folder) == self.quantized
+
+    def precisions(self, folder: Path, device: str = "cpu") -> Sequence[str]:
+        """int8 for quantized models; else FP32, and BF16 on a CPU that has it or FP16 on a GPU."""
+        if self.quantized:
+            return ("auto",)
+        if device == "gpu":
+            return ("fp32", "fp16")
+        return ("fp32", "bf16") if has_bf16() else ("fp32",)
 
     def load(self, folder: Path, device: str = "cpu", threads: int = 1, precision: str = "auto") -> Predictor:
         """Load it: with oneDNN on a CPU, and in int8 if it is quantized and the device can."""

@@ -57,6 +57,10 @@ class Onnx:
         """Whether a folder holds an ONNX file."""
         return (folder / MODEL).is_file()
 
+    def precisions(self, folder: Path, device: str = "cpu") -> Sequence[str]:
+        """The one of the file; on GPUs FP16, too, where there is a file in it."""
+        return ("auto", "fp16") if device == "gpu" and (folder / FP16_MODEL).is_file() else ("auto",)
+
     def load(self, folder: Path, device: str = "cpu", threads: int = 1, precision: str = "auto") -> Session:
         """Load a file for ONNX Runtime; with ``fp16`` the one that is for GPUs.
 

@@ -11,6 +11,7 @@ import numpy as np
 from ...common.errors import SlimError
 from ..job import ExportJob
 from ..optional import needs
+from ..paddle_inference import is_quantized
 from ..parity import Int8Options, verify_layers
 from ..target import Verified
 
@@ -49,6 +50,15 @@ class OpenVino:
     def recognizes(self, folder: Path) -> bool:
         """Whether a folder holds IR."""
         return (folder / MODEL).is_file()
+
+    def precisions(self, folder: Path, device: str = "cpu") -> Sequence[str]:
+        """FP32 or int8, as the files are; also with BF16 for what is not int8, where the CPU has it."""
+        with needs(NAME):
+            # Packages of an extra, which take a while to import.
+            from ..openvino.compiled import has_bf16
+        if is_quantized(folder):
+            return ("int8", "int8+bf16") if has_bf16() else ("int8",)
+        return ("fp32", "bf16") if has_bf16() else ("fp32",)
 
     def load(self, folder: Path, device: str = "cpu", threads: int = 1, precision: str = "auto") -> Compiled:
         """Compile it.

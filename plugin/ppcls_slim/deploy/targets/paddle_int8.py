@@ -14,6 +14,7 @@ from ...compat.onednn import prepare_for_onednn
 from ...compat.paddle import paddle
 from ...compat.paddle_inference import LEGACY_PROGRAM
 from ...compat.paddleclas.logger import logger
+from ...compat.quantized_program import leave_float
 from ...quant import convert
 from ...quant.record import QuantRecord
 from ...verify import int8 as int8_parity
@@ -46,8 +47,11 @@ class PaddleInt8(PaddleTarget):
         if job.quant is None:
             raise SlimError("paddle_int8 exports quantized models, and this one is float: train it with Slim.quant")
         program = quantized_program(job)
-        for suffix in (LEGACY_PROGRAM, WEIGHTS_SUFFIX):
-            shutil.copyfile(program.with_suffix(suffix), (folder / paddle_inference.NAME).with_suffix(suffix))
+        if job.left_float:
+            leave_float(program, folder / paddle_inference.NAME, job.left_float.values())
+        else:
+            for suffix in (LEGACY_PROGRAM, WEIGHTS_SUFFIX):
+                shutil.copyfile(program.with_suffix(suffix), (folder / paddle_inference.NAME).with_suffix(suffix))
         rescaled = _rewrite(folder, job.samples.images)
         if rescaled:
             logger.info(

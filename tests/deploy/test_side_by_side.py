@@ -1,0 +1,65 @@
+"""What an export says of its engines and precisions: which to deploy, and where compression gains nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ppcls_slim.deploy.side_by_side import Row, advice, table
+from ppcls_slim.verify.agreement import Agreement, agreement
+
+
+def row(name, model, precision, milliseconds, dense=10.0, top1=None):
+    return Row(name, model, precision, Path(name), 1000, milliseconds, dense / milliseconds, Agreement(top1, top1))
+
+
+DENSE = row("paddle", "dense", "fp32", 10.0)
+
+
+def test_the_fastest_export_is_named_with_its_gain():
+    rows = [
+        DENSE,
+        row("paddle", "exported", "int8", 4.0),
+        row("openvino", "dense", "fp32", 8.0, dense=8.0),
+        row("openvino", "exported", "int8", 2.0, dense=8.0),
+    ]
+    expected = "deploy openvino (openvino, int8): the fastest here, 4.00 times dense FP32 in the same engine"
+    assert advice(rows) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("precision", "helps"),
+    [("int8", "Slim.quant.skip: auto-speed"), ("fp32", "a larger ratio, or Slim.quant")],
+)
+def test_compression_that_gains_nothing_is_said_with_what_would_help(precision, helps):
+    (line,) = advice([DENSE, row("paddle", "dense", "bf16", 6.0), row("paddle", "exported", precision, 9.9)])
+    assert line == (
+        f"paddle (paddle, {precision}) is no faster than the dense model in FP32 (1.01 times): try BF16 (1.67 times, "
+        f"without training), another engine in Slim.deploy.targets, {helps}"
+    )
+
+
+def test_a_dense_model_in_bf16_that_is_as_fast_is_mentioned():
+    rows = [DENSE, row("paddle", "dense", "bf16", 5.0), row("paddle", "exported", "int8", 5.0)]
+    assert advice(rows)[-1].endswith("in the same engine; the dense model in BF16 takes 5.000 ms (paddle)")
+
+
+def test_of_a_dense_model_the_fastest_engine_is_named():
+    rows = [row("paddle", "exported", "fp32", 10.0), row("onnx", "exported", "fp32", 8.0, dense=8.0)]
+    assert advice(rows) == ["deploy onnx (onnx, fp32): the fastest here, 8.000 ms"]
+
+
+def test_the_table_has_a_line_for_every_way():
+    shown = table([DENSE, row("paddle", "exported", "int8", 4.0, top1=0.875)])
+    assert "2.50 x" in shown
+    assert shown.count("87.50 %") == 2
+
+
+def test_agreement_counts_equal_and_right_predictions():
+    batches = [(np.eye(4)[[0, 1]], np.array([0, 1])), (np.eye(4)[[2, 3]], np.array([0, 3]))]
+    turned = np.roll(np.eye(4), 1, axis=0)
+    assert agreement(lambda x: x, lambda x: x, np.empty(0), batches, 100) == Agreement(0.75, 1.0)
+    assert agreement(lambda x: x, lambda x: x @ turned, np.empty(0), batches, 100).same == 0.0
+    assert agreement(lambda x: x, lambda x: x, np.eye(4), None, 100) == Agreement(None, 1.0)
