@@ -1,4 +1,4 @@
-"""Convert float ONNX files with ``pnnx`` and compare ``ncnn``'s predictions with those of ONNX Runtime, in FP32 and FP16.
+"""Convert float ONNX files with ``pnnx``, and compare predictions of ``ncnn`` with those of ONNX Runtime.
 
 pip install ncnn pnnx onnxruntime
 python benchmarks/ncnn_predictions.py inference/onnx/inference.onnx --shape 3 224 224
