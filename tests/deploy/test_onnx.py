@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from ppcls_slim import __version__
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.config.quant import QuantConfig
@@ -279,3 +282,88 @@ def test_a_misspelt_target_is_one_line():
 
     with pytest.raises(SlimError, match=r"Slim\.deploy\.targets.*'opnvino'.*did you mean 'openvino'"):
         read_section({"Slim": {"deploy": {"targets": ["opnvino"]}}})
+
+
+def props(path):
+    model = onnx.load(str(path))
+    assert (model.producer_name, model.producer_version) == ("ppcls_slim", __version__)
+    return {one.key.removeprefix("ppcls_slim."): one.value for one in model.metadata_props}
+
+
+def test_a_float_model_is_also_written_in_fp16_with_float32_inputs_and_outputs(job):
+    from ppcls_slim.deploy.export import export
+    from ppcls_slim.deploy.onnx.session import Session
+
+    expected = outputs(job)
+    export(replace(job, targets=["onnx"]))
+    file = job.folder / "onnx/inference_fp16.onnx"
+    graph = onnx.load(str(file)).graph
+    float16 = onnx.TensorProto.FLOAT16
+    assert {one.data_type for one in graph.initializer if len(one.dims) == 4} == {float16}
+    assert [one.type.tensor_type.elem_type for one in (*graph.input, *graph.output)] == [onnx.TensorProto.FLOAT] * 2
+    run = Session(file)  # ONNX Runtime computes FP16 on CPUs, slowly
+    assert run.precision == "fp16"
+    np.testing.assert_allclose(run(IMAGES), expected, atol=0.005 * np.abs(expected).max())
+    assert props(file)["precision"] == "fp16"
+
+
+def test_what_is_too_large_for_fp16_is_said(job):
+    from ppcls_slim.deploy.targets.onnx import TARGET
+
+    job.model.last.weight.set_value(job.model.last.weight * 1e6)
+    expected = outputs(job)
+    job.folder.mkdir()
+    TARGET.write(job, job.folder)
+    verified = TARGET.verify(job, job.folder, expected)
+    assert "run it in FP32" in verified.warning
+
+
+def test_fp16_is_for_gpus_and_float_models(job, quantized):
+    from ppcls_slim.deploy.targets.onnx import TARGET
+
+    job.folder.mkdir()
+    with pytest.raises(SlimError, match=r"^--precision fp16 is for --device gpu$"):
+        TARGET.load(job.folder, precision="fp16")
+    TARGET.write(quantized(), job.folder)
+    with pytest.raises(SlimError, match=r"has no inference_fp16\.onnx; export the float model"):
+        TARGET.load(job.folder, device="gpu", precision="fp16")
+
+
+def test_a_device_that_is_not_there(job, monkeypatch):
+    from ppcls_slim.deploy.targets.onnx import TARGET
+
+    job.folder.mkdir()
+    TARGET.write(job, job.folder)
+    with pytest.raises(SlimError, match="install onnxruntime-gpu"):
+        TARGET.load(job.folder, device="gpu")
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: None)
+    with pytest.raises(SlimError, match="ONNX Runtime cannot use a GPU here; look at nvidia-smi"):
+        TARGET.load(job.folder, device="gpu")
+
+
+def test_files_say_how_the_model_was_compressed(job, quantized):
+    from ppcls_slim.config.prune import PruneConfig
+    from ppcls_slim.deploy.onnx.write import write_onnx
+    from ppcls_slim.prune.planning import make_plan
+
+    plan = make_plan(job.model, PruneConfig(pruned_ratio=0.5), job.input_shape)
+    job.folder.mkdir()
+    write_onnx(replace(job, plan=plan), job.folder / "pruned.onnx", "onnxruntime")
+    text = json.dumps(plan.to_json(), sort_keys=True, separators=(",", ":"))
+    assert props(job.folder / "pruned.onnx") == {
+        "version": __version__,
+        "precision": "fp32",
+        "plan_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    write_onnx(quantized(), job.folder / "quantized.onnx", "tensorrt")
+    told = props(job.folder / "quantized.onnx")
+    assert told["precision"] == "int8"
+    assert told["quantization"].startswith("5 layers quantized, weights 8 bits channel_wise_abs_max, activations")
+
+
+def test_an_uncompressed_model_for_several_targets_is_timed_in_each(job, caplog):
+    from ppcls_slim.deploy.export import export
+
+    export(replace(job, targets=["onnx", "openvino"]))
+    assert f"deploy {job.folder}" in caplog.text

@@ -13,6 +13,7 @@ import onnxruntime
 
 from ...common.errors import SlimError
 from .graph import LAYERS
+from .metadata import FP16, PRECISION
 
 NOT_ASKED_FOR = ["WeightBiasQuantization"]
 """Quantizes layers between int8 ones, too; ``Slim.quant.skip`` left them float on purpose."""
@@ -29,7 +30,7 @@ class Session:
         threads: CPU threads.
 
     Attributes:
-        precision: ``int8`` where layers run in int8, else ``fp32``.
+        precision: ``int8`` where layers run in int8, else that of the file: ``fp32`` or ``fp16``.
         layers: how many convolutions and matrix products there are.
         int8_layers: how many of them run in int8.
         float_layers: names of the others.
@@ -39,9 +40,7 @@ class Session:
     """
 
     def __init__(self, path: Path, device: str = "cpu", threads: int = 1):
-        provider = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}[device]
-        if provider not in onnxruntime.get_available_providers():
-            raise SlimError(f"--device {device}: this ONNX Runtime has no {provider}; install onnxruntime-gpu")
+        provider = _provider(device)
         with tempfile.TemporaryDirectory() as scratch:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
@@ -57,17 +56,37 @@ class Session:
                     f"{path} cannot be read by ONNX Runtime {onnxruntime.__version__}: {reason}"
                 ) from error
             optimized = onnx.load(options.optimized_model_filepath, load_external_data=False)
+        if provider not in self._session.get_providers():  # ONNX Runtime only logs what it could not load
+            raise SlimError(
+                f"--device {device}: ONNX Runtime cannot use a GPU here; look at nvidia-smi, "
+                "and install the CUDA and cuDNN that onnxruntime-gpu names"
+            )
         int8 = [node.name for node in optimized.graph.node if node.op_type in INT8_OPS]
         self.int8_layers = len(int8)
         self.layers = len(int8) + sum(node.op_type in FLOAT_OPS for node in optimized.graph.node)
         self.float_layers = _without(_layer_names(path), int8)
-        self.precision = "int8" if self.int8_layers else "fp32"
+        told = self._session.get_modelmeta().custom_metadata_map
+        self.precision = "int8" if self.int8_layers else FP16 if told.get(PRECISION) == FP16 else "fp32"
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Run on ``[n, C, H, W]``; return the first output."""
         found: np.ndarray = self._session.run(None, {self._input: np.asarray(images, dtype=np.float32)})[0]
         return found
+
+
+def _provider(device: str) -> str:
+    """Name of what runs a model on a device.
+
+    Raises:
+        SlimError: this ONNX Runtime has none for it.
+    """
+    provider = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise SlimError(f"--device {device}: this ONNX Runtime has no {provider}; install onnxruntime-gpu")
+    if device == "gpu":
+        onnxruntime.preload_dlls()  # CUDA and cuDNN, where they were installed as wheels
+    return provider
 
 
 def _layer_names(path: Path) -> list[str]:

@@ -19,9 +19,8 @@ from .float_graph import float_graph
 from .fold_bn import fold_batch_norms
 from .graph import LAYERS, Graph
 from .measure import largest_magnitudes
+from .metadata import describe
 from .qdq import Placement, quantize_graph
-
-PRODUCER = "ppcls_slim"
 
 
 def write_onnx(job: ExportJob, path: Path, placement: Placement) -> None:
@@ -52,7 +51,7 @@ def write_onnx(job: ExportJob, path: Path, placement: Placement) -> None:
             quantize_graph(graph, layers, placement, measure)
     finally:
         shutil.rmtree(scratch)
-    graph.model.producer_name = PRODUCER
+    describe(graph.model, job.plan, job.quant)
     onnx.checker.check_model(graph.model)
     onnx.save(graph.model, str(path))
 
