@@ -36,7 +36,7 @@ class Excited(paddle.nn.Layer):
         return self.last(functional.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
-def exported(kind, folder, **options):
+def exported(kind, folder, images=IMAGES, **options):
     """Write an untrained model in int8; return the outputs of fake-quant and the predictor."""
     from ppcls_slim.deploy.paddle_inference import Predictor
     from ppcls_slim.deploy.targets import paddle_int8
@@ -49,15 +49,15 @@ def exported(kind, folder, **options):
 
     trained, fresh = built(), built()
     record = prepare.quantize(
-        trained, QuantConfig(calibration_batches=1, **options), [paddle.to_tensor(IMAGES)], lambda x: trained(x)
+        trained, QuantConfig(calibration_batches=1, **options), [paddle.to_tensor(images)], lambda x: trained(x)
     )
     prepare.rebuild(fresh, record, for_export=True)
     trained.eval()
     fresh.eval()
     convert.convert_weights(trained, fresh, record)
     with paddle.no_grad():
-        expected = trained(paddle.to_tensor(IMAGES)).numpy()
-    paddle_int8.save(fresh, record, IMAGES, IMAGES.shape[1:], folder)
+        expected = trained(paddle.to_tensor(images)).numpy()
+    paddle_int8.save(fresh, record, images, images.shape[1:], folder)
     (folder / "inference.slim.json").write_text(json.dumps({"quant": {"name": "qat"}}))
     return expected, Predictor(folder)
 
