@@ -13,7 +13,8 @@ from typing import Any
 
 from .paddle import paddle
 
-CONVOLVED = ("conv2d", "depthwise_conv2d", "batch_norm")
+CONVOLUTIONS = ("conv2d", "depthwise_conv2d")
+CONVOLVED = (*CONVOLUTIONS, "batch_norm")
 RELU_OPS = ("relu", "relu6")
 ACTIVATIONS = (
     *("abs", "clip", "gelu", "hard_sigmoid", "hard_swish", "leaky_relu", "mish", "relu", "relu6", "sigmoid", "silu"),
@@ -67,6 +68,17 @@ def save_program(path: Path, executor: Any, program: Any, feeds: Sequence[str], 
 def producers_of(block: Any) -> dict[str, Any]:
     """Name of a variable -> the operator that computes it (the last one, where names are given twice)."""
     return {output: op for op in block.ops for output in op.output_arg_names}
+
+
+def fused_producers_of(block: Any) -> dict[str, Any]:
+    """:func:`producers_of`, where what adds a bias to a convolution's output counts as that convolution."""
+    producers = producers_of(block)
+    for op in block.ops:
+        if op.type == "elementwise_add" and block.var(op.input("Y")[0]).persistable:
+            source = producers.get(op.input("X")[0])
+            if source is not None and source.type in CONVOLUTIONS:
+                producers[op.output("Out")[0]] = source
+    return producers
 
 
 def consumers(block: Any, name: str) -> list[Any]:

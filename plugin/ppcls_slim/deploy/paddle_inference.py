@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from ..checkpoint import SIDECAR
 from ..common.errors import SlimError
 from ..compat.onednn import export_patches, prepare_float_for_onednn
+from ..compat.optimized_program import OptimizedOp, optimized_layers
 from ..compat.paddle import gpu_available, paddle
 from ..compat.paddle_inference import (
     LEGACY_PROGRAM,
@@ -123,6 +125,8 @@ class Predictor:
     ):
         program, parameters = files_of(folder)
         self.precision = _precision(folder, device, precision)
+        self._files = program, parameters
+        self._tells_layers = self.precision == "int8" and device == "cpu" and onednn
         config = paddle.inference.Config(str(program), str(parameters))
         if device == "gpu":
             _check_gpu(folder, self.precision)
@@ -139,6 +143,26 @@ class Predictor:
         self._predictor.run()
         output: np.ndarray = self._output.copy_to_cpu()
         return output
+
+    @property
+    def layers(self) -> int:
+        """Convolutions and matrix products that oneDNN runs; 0 where it is not known: not in int8 on a CPU."""
+        return len(self._optimized)
+
+    @property
+    def int8_layers(self) -> int:
+        """Those of :attr:`layers` that run in int8."""
+        return sum(layer.int8 for layer in self._optimized)
+
+    @property
+    def float_layers(self) -> list[str]:
+        """Those that do not: the names of their weights, or of the output of a product of two feature maps."""
+        return [layer.name for layer in self._optimized if not layer.int8]
+
+    @cached_property
+    def _optimized(self) -> list[OptimizedOp]:
+        """Takes as long as loading: who only runs the model does not pay for it."""
+        return optimized_layers(*self._files) if self._tells_layers else []
 
 
 def _precision(folder: Path, device: str, asked: str) -> str:

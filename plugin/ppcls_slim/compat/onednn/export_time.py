@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..paddle import paddle
+from ..paddleclas.faults.cropped_convolutions import padded_on_one_side
 from .norms_without_affine import affine_norms
 from .pad_axes import pad_as_pad3d
+from .padded_convolutions import paddings_of_convolutions
 
 
 @contextmanager
@@ -19,5 +21,5 @@ def export_patches(model: paddle.nn.Layer) -> Iterator[None]:
     Args:
         model: about to be exported; afterwards it has the tensors that it had.
     """
-    with affine_norms(model), pad_as_pad3d():
+    with affine_norms(model), pad_as_pad3d(), padded_on_one_side(model), paddings_of_convolutions(model):
         yield

@@ -22,6 +22,7 @@ from . import (
     linear_weight_scales,
     mixed_sign_concat,
     propagated_scales,
+    reshaped_biases,
     residual_scales,
     scale_operators,
     transpose_scales,
@@ -32,6 +33,8 @@ from . import (
 Rewrite = Callable[[Any], None]
 
 BEFORE_MEASURING: Sequence[Rewrite] = (
+    # First: a convolution whose bias is a parameter is fused with what follows, as those below have to know.
+    reshaped_biases.rewrite,
     # Inserts copies of shortcuts; they are terms of additions, which residual_scales has measured.
     unsigned_shortcuts.rewrite,
 )

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..legacy_program import CONVOLVED, QUANTIZERS, RELU_OPS, comes_from_relu, consumers, producers_of
+from ..legacy_program import CONVOLVED, QUANTIZERS, RELU_OPS, comes_from_relu, consumers, fused_producers_of
 
 
 def without_scale(block: Any) -> list[str]:
     """Feature maps that residual additions add or give, activated; they need an ``out_threshold``."""
-    producers = producers_of(block)
-    convolved = {name for op in block.ops if op.type in CONVOLVED for name in op.output_arg_names}
+    producers = fused_producers_of(block)
+    convolved = {name for name, op in producers.items() if op.type in CONVOLVED}
     names: list[str] = []
     for op in block.ops:
         if op.type != "elementwise_add":

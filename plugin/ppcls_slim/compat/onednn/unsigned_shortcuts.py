@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..legacy_program import CONVOLVED, RELU_OPS, consumers, copy_input, is_unsigned, producers_of
+from ..legacy_program import CONVOLVED, RELU_OPS, consumers, copy_input, fused_producers_of, is_unsigned
 
 
 def rewrite(block: Any) -> None:
@@ -20,7 +20,7 @@ def rewrite(block: Any) -> None:
 
     oneDNN knows nothing of the sign of what an ``assign`` gives.
     """
-    producers = producers_of(block)
+    producers = fused_producers_of(block)
     for place in reversed([i for i, op in enumerate(block.ops) if op.type == "elementwise_add"]):
         op = block.ops[place]
         terms = [op.input("X")[0], op.input("Y")[0]]

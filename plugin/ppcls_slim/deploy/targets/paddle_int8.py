@@ -66,12 +66,18 @@ class PaddleInt8(PaddleTarget):
         Raises:
             SlimError: Paddle cannot run the model in int8, or computes it wrong.
         """
+        engine = self.load(folder, job.device)
         ways: dict[str, Run] = {
             int8_parity.REFERENCE: Predictor(folder, job.device, onednn=False),
-            int8_parity.INT8: with_clear_errors(self.load(folder, job.device), job.device),
+            int8_parity.INT8: with_clear_errors(engine, job.device),
         }
         verified = verify_int8(job, ways, int8_options(job))
-        return replace(verified, note=f"; {HOW_TO_RUN} beside it says how to run it fast")
+        share, note = {}, ""
+        if engine.layers:
+            share = {"int8_layers": engine.int8_layers, "layers": engine.layers}
+            note = f"; {engine.int8_layers} of {engine.layers} convolutions and matrix products run in int8"
+        note += f"; {HOW_TO_RUN} beside it says how to run it fast"
+        return replace(verified, figures={**verified.figures, **share}, note=note)
 
 
 def save(
