@@ -24,12 +24,14 @@ from .base import (
 )
 
 QUANTIZERS = Registry("ppcls_slim.quant.methods", "ppcls_slim.quantizers", "quantization method", "QUANTIZER")
+OBSERVERS = Registry("ppcls_slim.quant.observers", "ppcls_slim.observers", "observer", "OBSERVER")
 LAYER_TYPES = ("Conv2D", "Linear", "Conv2DTranspose")
 WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
 ACTIVATION_TYPES = ("moving_average_abs_max",)
 # In PaddleSlim's documentation, but refused by the assertions of paddle.quantization (2.6.2 and 3.3.1).
 NOT_RUN = ("range_abs_max", "moving_average_abs_max", "abs_max")
 BACKEND_BITS = 8
+MOVING_AVERAGE = "moving_average"
 IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$"
 
 
@@ -71,6 +73,7 @@ _RULES = all_of(
     any_of(no(given("learning_rate")), given("epochs")),
     no(all_of(_ONE_SIDED, given("act_quantize"))),
     no(all_of(_ONE_SIDED, _NO_BATCHES)),
+    no(all_of(given("observer", **no({"const": MOVING_AVERAGE})), _NO_BATCHES)),
 )
 
 
@@ -124,6 +127,14 @@ class QuantConfig(Section):
     calibration_batches: CountOrZero = Field(
         8, description="Training batches that scales and alpha start from, before the first step."
     )
+    observer: str = Field(
+        MOVING_AVERAGE,
+        description="How the scale of a layer's input is chosen from the calibration batches.",
+        json_schema_extra=lambda schema: schema.update(enum=[*OBSERVERS.names()]),
+    )
+    percentile: float = Field(
+        99.99, gt=50.0, le=100.0, description="observer percentile: percent of the magnitudes that are not clipped."
+    )
     epochs: Optional[Count] = Field(
         None,
         description=(
@@ -159,6 +170,13 @@ class QuantConfig(Section):
     def _known_method(cls, value: str) -> str:
         if value not in QUANTIZERS:
             raise ValueError(QUANTIZERS.unknown(value))
+        return value
+
+    @field_validator("observer")
+    @classmethod
+    def _known_observer(cls, value: str) -> str:
+        if value not in OBSERVERS:
+            raise ValueError(OBSERVERS.unknown(value))
         return value
 
     @field_validator("weight_quantize_type")
@@ -202,6 +220,8 @@ class QuantConfig(Section):
             raise ValueError("act_quantize and pact.form: one_sided both quantize activations: remove one")
         if self.one_sided and self.calibration_batches == 0:
             raise ValueError("pact.form: one_sided needs calibration_batches, to know which inputs are rectified")
+        if self.observer != MOVING_AVERAGE and self.calibration_batches == 0:
+            raise ValueError(f"observer: {self.observer} needs data: set calibration_batches to 1 or more")
         return self
 
     @property
