@@ -15,8 +15,8 @@ from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.config.prune import PruneConfig, ScheduleConfig
 from ppcls_slim.config.quant import QuantConfig
 from ppcls_slim.prune.schedules.mask_state import CONVOLUTIONS, MaskState
-from ppcls_slim.quant.calibrate import MinMaxObserver
 from ppcls_slim.quant.fake_quant import insert_fake_quants
+from ppcls_slim.quant.observer import InputRange
 from ppcls_slim.quant.quantizer import PLAIN
 from ppcls_slim.quant.record import QuantRecord
 from ppcls_slim.zoo.cifar_resnet import CifarResNet, relu_layers
@@ -107,7 +107,7 @@ def _quantize_for_int8(model: CifarResNet, bits: int) -> QuantRecord:
     settings = QuantConfig(name="qat", skip=[convolutions[0], "linear"])
     reason = "full precision, as in the PACT paper"
     record = QuantRecord(settings, dict.fromkeys(alphas, PLAIN), {convolutions[0]: reason, "linear": reason})
-    ranges = {name: MinMaxObserver(magnitudes=[alpha]) for name, alpha in alphas.items()}
+    ranges = {name: InputRange(0.0, alpha) for name, alpha in alphas.items()}
     insert_fake_quants(model, record, ranges)
     return record
 

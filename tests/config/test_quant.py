@@ -39,6 +39,9 @@ def test_pact_can_be_turned_off_as_in_paddleslims_table():
         ({"pact": {"alpha": -1.0}}, ["Slim.quant.pact.alpha", "-1.0"]),
         ({"pact": {"form": "both"}}, ["Slim.quant.pact.form", "'both'"]),
         ({"act_quantize": "Mine"}, ["Slim.quant.act_quantize", "package.module.Class"]),
+        ({"observer": "percentil"}, ["'percentil'", "'percentile'", "min_max"]),
+        ({"observer": "mse", "name": "qat", "calibration_batches": 0}, ["observer: mse", "calibration_batches"]),
+        ({"percentile": 10}, ["Slim.quant.percentile", "greater than 50"]),
         ({"dtype": "int4"}, ["Slim.quant.dtype", "'int4'"]),
     ],
 )

@@ -10,6 +10,7 @@ import yaml
 
 from conftest import output_prefix
 from ppcls_slim.compat.paddle import paddle
+from ppcls_slim.quant import prepare
 
 pytestmark = pytest.mark.paddle26
 
@@ -188,12 +189,19 @@ def test_prune_fine_tune_and_quantize_in_one_run(cli, quant, tmp_path):
     assert sidecar(quantized)["epoch"] == 3
 
 
-def test_zero_epochs_calibrate_only(cli, quant, tmp_path):
-    path = quant()
+def test_zero_epochs_calibrate_only(cli, quant, tmp_path, monkeypatch):
+    normalized = []
+    observe = prepare.observe
+    monkeypatch.setattr(
+        prepare, "observe", lambda *a, **keys: normalized.append(keys["batch_statistics"]) or observe(*a, **keys)
+    )
+    path = quant(observer="mse")
     trained = cli("train", "-c", path, "-o", "Global.epochs=0")
     assert trained.status == 0, trained.err
     stem = output_prefix(tmp_path / "output", "best_model")
     assert sidecar(stem)["epoch"] == 0
     assert sidecar(stem)["quant"]["layers"]
+    assert sidecar(stem)["quant"]["settings"]["observer"] == "mse"
+    assert normalized == [False]  # in evaluation mode: nothing is trained afterwards
     exported = cli("export", "-c", path, "-o", f"Global.pretrained_model={stem}")
     assert exported.status == 0, exported.err

@@ -66,6 +66,21 @@ def test_calibration_leaves_the_model_as_it_came(model, images):
         np.testing.assert_array_equal(tensor.numpy(), before[name])
 
 
+@pytest.mark.parametrize("batch_statistics", [True, False])
+def test_calibration_normalizes_as_the_model_does_that_is_used_next(model, images, batch_statistics):
+    seen = []
+    hook = model.layer1[0].conv2.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].max().item()))
+    layers = quantizable_layers(model, QuantConfig())
+    other = images * 3  # the batch's own statistics undo this factor, running ones do not
+    found = calibrate.observe(model, layers, [other], model, 1, batch_statistics=batch_statistics)
+    for layer in model.sublayers():
+        layer.training = batch_statistics and isinstance(layer, paddle.nn.BatchNorm2D)
+    model(other)
+    hook.remove()
+    assert found["layer1.0.conv2"].magnitudes == pytest.approx(seen[1:], rel=1e-5)
+    model.eval()
+
+
 def test_one_sided_only_where_inputs_are_rectified(model, images):
     record = quantized(model, images, pact={"form": "one_sided"})
     assert record.layers["conv1"] == "two_sided"  # the image has negative values

@@ -25,6 +25,7 @@ from .base import (
 )
 
 QUANTIZERS = Registry("ppcls_slim.quant.methods", "ppcls_slim.quantizers", "quantization method", "QUANTIZER")
+OBSERVERS = Registry("ppcls_slim.quant.observers", "ppcls_slim.observers", "observer", "OBSERVER")
 LAYER_TYPES = ("Conv2D", "Linear", "Conv2DTranspose")
 WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
 ACTIVATION_TYPES = ("moving_average_abs_max",)
@@ -32,6 +33,7 @@ ACTIVATION_TYPES = ("moving_average_abs_max",)
 NOT_RUN = ("range_abs_max", "moving_average_abs_max", "abs_max")
 BACKEND_BITS = 8
 AUTO_SPEED = "auto-speed"
+MOVING_AVERAGE = "moving_average"
 IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$"
 
 
@@ -73,6 +75,7 @@ _RULES = all_of(
     any_of(no(given("learning_rate")), given("epochs")),
     no(all_of(_ONE_SIDED, given("act_quantize"))),
     no(all_of(_ONE_SIDED, _NO_BATCHES)),
+    no(all_of(given("observer", **no({"const": MOVING_AVERAGE})), _NO_BATCHES)),
 )
 
 
@@ -136,6 +139,14 @@ class QuantConfig(Section):
     calibration_batches: CountOrZero = Field(
         8, description="Training batches that scales and alpha start from, before the first step."
     )
+    observer: str = Field(
+        MOVING_AVERAGE,
+        description="How the scale of a layer's input is chosen from the calibration batches.",
+        json_schema_extra=lambda schema: schema.update(enum=[*OBSERVERS.names()]),
+    )
+    percentile: float = Field(
+        99.99, gt=50.0, le=100.0, description="observer percentile: percent of the magnitudes that are not clipped."
+    )
     epochs: Optional[Count] = Field(
         None,
         description=(
@@ -182,6 +193,13 @@ class QuantConfig(Section):
             raise ValueError(QUANTIZERS.unknown(value))
         return value
 
+    @field_validator("observer")
+    @classmethod
+    def _known_observer(cls, value: str) -> str:
+        if value not in OBSERVERS:
+            raise ValueError(OBSERVERS.unknown(value))
+        return value
+
     @field_validator("weight_quantize_type")
     @classmethod
     def _weights(cls, value: str) -> str:
@@ -223,6 +241,8 @@ class QuantConfig(Section):
             raise ValueError("act_quantize and pact.form: one_sided both quantize activations: remove one")
         if self.one_sided and self.calibration_batches == 0:
             raise ValueError("pact.form: one_sided needs calibration_batches, to know which inputs are rectified")
+        if self.observer != MOVING_AVERAGE and self.calibration_batches == 0:
+            raise ValueError(f"observer: {self.observer} needs data: set calibration_batches to 1 or more")
         return self
 
     @property

@@ -60,6 +60,11 @@ class Run:
         return shape
 
     @property
+    def trains(self) -> bool:
+        """Whether an epoch follows; with ``Global.epochs: 0`` the model is used as it was calibrated."""
+        return int(self.config["Global"].get("epochs", 0)) > 0
+
+    @property
     def device(self) -> str:
         """``cpu``, ``gpu`` or another."""
         return str(self.config["Global"]["device"])

@@ -4,42 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..compat.layers import BATCH_NORMS, running_stats
 from ..compat.paddle import paddle
 from ..graph.eval_mode import eval_mode
-
-SMALLEST_SCALE = 1e-6
-"""Scale of a layer whose inputs were all zero."""
-
-
-@dataclass
-class MinMaxObserver:
-    """Observer of the input of one layer over the calibration batches.
-
-    Attributes:
-        low: smallest value, at most 0.
-        magnitudes: largest magnitude in each batch.
-    """
-
-    low: float = 0.0
-    magnitudes: list[float] = field(default_factory=list)
-
-    def observe(self, x: paddle.Tensor) -> None:
-        """Take one batch into account."""
-        low, high = x.min().item(), x.max().item()
-        self.low = min(self.low, low)
-        self.magnitudes.append(max(-low, high))
-
-    @property
-    def input_scale(self) -> float:
-        """Mean of the magnitudes, which a moving average of them converges to.
-
-        In Paddle, a scale is the largest magnitude that is represented, and not the step of the integers.
-        """
-        return max(sum(self.magnitudes) / len(self.magnitudes), SMALLEST_SCALE)
+from .observer import InputStatistics
 
 
 def observe(
@@ -48,11 +18,12 @@ def observe(
     batches: Iterable[Any],
     run: Callable[[Any], Any],
     count: int,
-) -> dict[str, MinMaxObserver]:
-    """Run up to ``count`` batches; return the observers of the layers that ran, by name.
+    batch_statistics: bool = True,
+    histograms: bool = False,
+) -> dict[str, InputStatistics]:
+    """Run up to ``count`` batches; return statistics of the inputs of the layers that ran, by name.
 
-    Batch normalization uses the statistics of the batch, as in the training that follows: the running statistics of a
-    model that was hardly trained would give other ranges. All other layers are in evaluation mode.
+    All layers but batch normalization are in evaluation mode.
 
     Args:
         model: the float model. Nothing in it changes, running statistics included.
@@ -60,11 +31,15 @@ def observe(
         batches: a data loader.
         run: feeds one batch to the model.
         count: number of batches; with 0 no layer is observed.
+        batch_statistics: whether batch normalization uses the statistics of the batch, as in the training that
+            follows: the running statistics of a model that was hardly trained would give other ranges. Without
+            training, the model that is used normalizes with its running statistics, and so has calibration to.
+        histograms: whether the statistics have a histogram.
     """
-    observers: dict[str, MinMaxObserver] = {}
+    found: dict[str, InputStatistics] = {}
 
     def hook_of(name: str) -> Callable[..., None]:
-        return lambda layer, inputs, output: observers.setdefault(name, MinMaxObserver()).observe(inputs[0])
+        return lambda layer, inputs, output: found.setdefault(name, InputStatistics(histograms)).observe(inputs[0])
 
     norms = [layer for layer in model.sublayers() if isinstance(layer, BATCH_NORMS)]
     kept = [(tensor, tensor.numpy()) for layer in norms for tensor in running_stats(layer)]
@@ -75,9 +50,9 @@ def observe(
             after.callback(tensor.set_value, value)
         after.enter_context(eval_mode(model))
         for layer in norms:
-            layer.training = True
+            layer.training = batch_statistics
         for number, batch in enumerate(batches if count else ()):
             run(batch)
             if number + 1 >= count:
                 break
-    return observers
+    return found

@@ -20,8 +20,8 @@ from ..compat.qat_layers import (
     set_weight_preprocess,
 )
 from ..config.quant import QuantConfig
-from .calibrate import MinMaxObserver
 from .layers import quantizable_layers, quantized_layers
+from .observer import InputRange
 from .pact_layers import Pact
 from .quantizer import Target, quantizer_of
 from .record import USER_CLASSES, QuantRecord
@@ -42,7 +42,7 @@ PASSED_ON = (
 def insert_fake_quants(
     model: paddle.nn.Layer,
     record: QuantRecord,
-    observers: Optional[Mapping[str, MinMaxObserver]] = None,
+    observers: Optional[Mapping[str, InputRange]] = None,
     for_export: bool = False,
 ) -> None:
     """Quantize a float model in place.

@@ -8,7 +8,7 @@ from ..common.errors import SlimError
 from ..common.name_patterns import expand
 from ..compat.paddle import paddle
 from ..config.quant import QuantConfig
-from .calibrate import MinMaxObserver
+from .observer import InputRange
 from .quantizer import quantizer_of
 from .record import QuantRecord
 
@@ -28,7 +28,7 @@ def quantized_layers(model: paddle.nn.Layer, record: QuantRecord) -> dict[str, p
 def choose_layers(
     model: paddle.nn.Layer,
     settings: QuantConfig,
-    observers: Mapping[str, MinMaxObserver],
+    observers: Mapping[str, InputRange],
     folded: Mapping[str, str],
 ) -> QuantRecord:
     """Decide which layers are quantized, and how.

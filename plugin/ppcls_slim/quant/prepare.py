@@ -17,11 +17,16 @@ from .calibrate import observe
 from .fake_quant import insert_fake_quants
 from .fold_bn import find_pairs, fold
 from .layers import choose_layers, quantizable_layers
+from .observer import input_range, observer_of
 from .record import QuantRecord
 
 
 def quantize(
-    model: paddle.nn.Layer, settings: QuantConfig, batches: Iterable[Any], run: Callable[[Any], Any]
+    model: paddle.nn.Layer,
+    settings: QuantConfig,
+    batches: Iterable[Any],
+    run: Callable[[Any], Any],
+    trains: bool = True,
 ) -> QuantRecord:
     """Quantize a float model that has its weights, in place.
 
@@ -30,6 +35,7 @@ def quantize(
         settings: ``Slim.quant``.
         batches: training data, for calibration.
         run: feeds a batch to the model.
+        trains: whether training follows, see ``batch_statistics`` of :func:`.observe`.
 
     Raises:
         SlimError: see :func:`.choose_layers` and :func:`.insert_fake_quants`.
@@ -43,10 +49,13 @@ def quantize(
         fold(model, folded)
     # One batch runs even without calibration: layers that never run (merged branches) are not quantized.
     count = max(settings.calibration_batches, 1)
-    seen = observe(model, quantizable_layers(model, settings), batches, run, count)
-    observers = broadcast_from_rank0(lambda: seen)  # every process saw other batches
-    record = choose_layers(model, settings, observers, folded)
-    insert_fake_quants(model, record, observers if settings.calibration_batches else None)
+    observer = observer_of(settings)
+    layers = quantizable_layers(model, settings)
+    seen = observe(model, layers, batches, run, count, batch_statistics=trains, histograms=observer.needs_histogram)
+    # Every process saw other batches.
+    ranges = broadcast_from_rank0(lambda: {name: input_range(one, settings, observer) for name, one in seen.items()})
+    record = choose_layers(model, settings, ranges, folded)
+    insert_fake_quants(model, record, ranges if settings.calibration_batches else None)
     return record
 
 

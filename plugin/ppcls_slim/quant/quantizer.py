@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 from ..compat.paddle import paddle
 from ..config.quant import QUANTIZERS, QuantConfig
-from .calibrate import MinMaxObserver
+from .observer import InputRange
 
 PLAIN = "plain"
 """Clip mode of a layer whose input is quantized without being clipped first."""
@@ -27,7 +27,7 @@ class Target(NamedTuple):
     name: str
     layer: paddle.nn.Layer
     clip_mode: str
-    observer: Optional[MinMaxObserver]
+    observer: Optional[InputRange]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Quantizer:
             the layer.
     """
 
-    clip_mode: Callable[[QuantConfig, Optional[MinMaxObserver]], str]
+    clip_mode: Callable[[QuantConfig, Optional[InputRange]], str]
     build: Callable[[Target, QuantConfig], None]
     input_limit: Callable[[paddle.nn.Layer], Optional[float]]
     learned: Callable[[paddle.nn.Layer], dict[str, float]]

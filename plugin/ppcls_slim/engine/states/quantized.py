@@ -51,7 +51,8 @@ class Quantized(State):
             SlimError: nothing can be quantized as asked.
         """
         run.measure_dense(model)
-        record = prepare.quantize(model, settings, run.training_data, lambda batch: run.feed(model, batch))
+        data, trains = run.training_data, run.trains
+        record = prepare.quantize(model, settings, data, lambda batch: run.feed(model, batch), trains)
         note_alphas(model, record, 0, run.metadata.alpha_history())
         logger.info(f"ppcls_slim: {record.summary()}")
         for name, reason in record.skipped_layers.items():

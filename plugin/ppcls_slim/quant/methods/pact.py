@@ -8,14 +8,14 @@ from ...common.errors import SlimError
 from ...compat.paddle import paddle
 from ...compat.qat_layers import act_preprocess, input_quantizer, set_act_preprocess, set_input_quantizer
 from ...config.quant import QuantConfig
-from ..calibrate import MinMaxObserver
+from ..observer import InputRange
 from ..pact_layers import Pact, PactQuantizer, RectifiedPact, alphas
 from ..quantizer import Quantizer, Target
 
 TWO_SIDED, RECTIFIED, ONE_SIDED = "two_sided", "rectified", "one_sided"
 
 
-def clip_mode(settings: QuantConfig, observer: Optional[MinMaxObserver]) -> str:
+def clip_mode(settings: QuantConfig, observer: Optional[InputRange]) -> str:
     """Return ``two_sided``, or where calibration saw no negative inputs, ``one_sided`` or ``rectified``."""
     if observer is None or observer.low < 0:
         return TWO_SIDED
