@@ -40,6 +40,9 @@ class Numpy:
     def recognizes(self, folder):
         return (folder / self.weights).is_file()
 
+    def precisions(self, folder, device="cpu"):
+        return ("auto",)
+
     def load(self, folder, device="cpu", threads=1, precision="auto"):
         stored = np.load(folder / self.weights)
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..compat.paddle import paddle
 from ..compat.paddleclas.logger import logger
-from ..quant.record import QuantRecord
 from ..report.tables import Comparison
 from ..verify import export_parity
 from ..verify import int8 as int8_parity
 from ..verify.accuracy import logits_of
 from ..verify.agreement import Agreement
 from .job import ExportJob
+from .layer_names import layers_of_weights
 from .target import Verified
 
 MOST_IN_INT8 = 0.9
@@ -95,9 +95,17 @@ def verify_int8(job: ExportJob, ways: Mapping[str, Run], options: Int8Options) -
 class Engine(Protocol):
     """An exported model in an engine that tells which layers it runs in int8."""
 
-    layers: int
-    int8_layers: int
-    float_layers: list[str]
+    @property
+    def layers(self) -> int:
+        """How many convolutions and matrix products there are."""
+
+    @property
+    def int8_layers(self) -> int:
+        """How many of them run in int8."""
+
+    @property
+    def float_layers(self) -> list[str]:
+        """The others: names of layers or of their weights."""
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Run on ``[n, C, H, W]`` float32; return the first output."""
@@ -111,22 +119,28 @@ def verify_layers(job: ExportJob, run: Engine, expected: np.ndarray) -> Verified
     """
     if job.quant is None:
         return verify_float(job, run, expected, FloatOptions())
-    verified = verify_int8(job, {int8_parity.INT8: run}, int8_options(job))
-    share = {"int8_layers": run.int8_layers, "layers": run.layers, "float_layers": list(run.float_layers)}
+    return with_share(job, verify_int8(job, {int8_parity.INT8: run}, int8_options(job)), run)
+
+
+def with_share(job: ExportJob, verified: Verified, run: Engine) -> Verified:
+    """Add how many layers of a quantized model run in int8, and which do not."""
+    owners = layers_of_weights(job.model)
+    left = [owners.get(name, name) for name in run.float_layers]
+    share = {"int8_layers": run.int8_layers, "layers": run.layers, "float_layers": left}
     note = f"; {run.int8_layers} of {run.layers} convolutions and matrix products run in int8"
     if run.int8_layers < MOST_IN_INT8 * run.layers:
-        reasons = [f"{name} ({_why_float(name, job, job.quant)})" for name in run.float_layers[:NAMED]]
-        more = f" and {len(run.float_layers) - NAMED} more" if len(run.float_layers) > NAMED else ""
+        reasons = [f"{name} ({_why_float(name, job)})" for name in left[:NAMED]]
+        more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
         note += f"; in float: {', '.join(reasons)}{more}"
     return replace(verified, figures={**verified.figures, **share}, note=note)
 
 
-def _why_float(name: str, job: ExportJob, record: QuantRecord) -> str:
+def _why_float(name: str, job: ExportJob) -> str:
     if name in job.left_float:
         return "auto-speed: no faster in int8"
-    if name in record.skipped_layers:
-        return record.skipped_layers[name]
-    if name in record.layers:
+    if job.quant is not None and name in job.quant.skipped_layers:
+        return job.quant.skipped_layers[name]
+    if job.quant is not None and name in job.quant.layers:
         return "this engine does not run it in int8"
     return "it has no weight of its own"
 

@@ -21,7 +21,7 @@ from ...verify import int8 as int8_parity
 from .. import paddle_inference
 from ..job import ExportJob
 from ..paddle_inference import Predictor
-from ..parity import Int8Options, Run, int8_options, verify_int8
+from ..parity import Int8Options, Run, int8_options, verify_int8, with_share
 from ..quantized import quantized_program
 from ..target import Verified
 from ._paddle import HOW_TO_RUN, PaddleTarget
@@ -72,12 +72,9 @@ class PaddleInt8(PaddleTarget):
             int8_parity.INT8: with_clear_errors(engine, job.device),
         }
         verified = verify_int8(job, ways, int8_options(job))
-        share, note = {}, ""
         if engine.layers:
-            share = {"int8_layers": engine.int8_layers, "layers": engine.layers}
-            note = f"; {engine.int8_layers} of {engine.layers} convolutions and matrix products run in int8"
-        note += f"; {HOW_TO_RUN} beside it says how to run it fast"
-        return replace(verified, figures={**verified.figures, **share}, note=note)
+            verified = with_share(job, verified, engine)
+        return replace(verified, note=f"{verified.note}; {HOW_TO_RUN} beside it says how to run it fast")
 
 
 def save(
