@@ -278,10 +278,11 @@ def test_a_best_model_beside_the_checkpoint_whose_states_are_those_of_an_optimiz
         Progress(seed=0).resume({}, prefix, 1)
 
 
-def test_a_best_model_beside_the_checkpoint_without_its_states(tmp_path):
+@pytest.mark.parametrize(("there", "missing"), [("pdparams", "pdstates"), ("pdstates", "pdparams")])
+def test_a_best_model_beside_the_checkpoint_that_lacks_a_file(tmp_path, there, missing):
     prefix = checkpoint(tmp_path, "prune", with_manifest=False)
-    shutil.copyfile(f"{prefix}.pdparams", f"{prefix.with_name('best_model')}.pdparams")
-    with pytest.raises(SlimError, match=r"best_model\.pdstates is missing, .* or remove best_model\.pdparams"):
+    shutil.copyfile(f"{prefix}.{there}", f"{prefix.with_name('best_model')}.{there}")
+    with pytest.raises(SlimError, match=rf"best_model\.{missing} is missing, .* or remove best_model\.{there}"):
         Progress(seed=0).resume({}, prefix, 1)
 
 

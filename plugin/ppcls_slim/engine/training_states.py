@@ -81,10 +81,12 @@ def states_beside(path_prefix: Path) -> dict[str, Any]:
     file, weights = (
         checkpoints.with_suffix(path_prefix, suffix) for suffix in (checkpoints.STATES, checkpoints.WEIGHTS)
     )
-    if not weights.is_file():
+    there = [one for one in (weights, file) if one.is_file()]
+    if not there:
         return {}
-    if not file.is_file():
-        raise SlimError(f"{file} is missing, saved with {weights.name}: restore it, or remove {weights.name}")
+    if len(there) < 2:
+        missing = file if there == [weights] else weights
+        raise SlimError(f"{missing} is missing, saved with {there[0].name}: restore it, or remove {there[0].name}")
     states = checkpoints.load_file(file)
     checked(states, file)
     return dict(states)
