@@ -65,7 +65,7 @@ def quantize(
     correct: Optional[Callable[[Layers], list[str]]] = None
     if settings.bias_correction:
         batches = list(islice(batches, count))  # the same ones, before and after quantizing
-        correct = prepare_correction(model, layers, batches, run)
+        correct = prepare_correction(model, layers, batches, run) if batches else None
     seen = observe(model, layers, batches, run, count, batch_statistics=trains, histograms=observer.needs_histogram)
     # Every process saw other batches.
     ranges = broadcast_from_rank0(lambda: {name: input_range(one, settings, observer) for name, one in seen.items()})
