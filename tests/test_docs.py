@@ -10,7 +10,8 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "plugin/ppcls_slim"
 PLACES = [ROOT, ROOT / "tools", PACKAGE]
-PLACES += [PACKAGE / folder for folder in ("compat/onednn", "prune/importance/criteria", "quant/methods")]
+FOLDERS = ("compat/onednn", "prune/importance/criteria", "quant/methods", "quant/observers")
+PLACES += [PACKAGE / folder for folder in FOLDERS]
 TO_WRITE = {"deploy/targets/onnx.py", "compat/<engine>/"}
 PAGES = ("docs/how_it_works.md", "CONTRIBUTING.md", "docs/configuration.md")
 

@@ -41,6 +41,10 @@ def test_pact_can_be_turned_off_as_in_paddleslims_table():
         ({"act_quantize": "Mine"}, ["Slim.quant.act_quantize", "package.module.Class"]),
         ({"observer": "percentil"}, ["'percentil'", "'percentile'", "min_max"]),
         ({"observer": "mse", "name": "qat", "calibration_batches": 0}, ["observer: mse", "calibration_batches"]),
+        (
+            {"bias_correction": True, "name": "qat", "calibration_batches": 0},
+            ["bias_correction", "calibration_batches"],
+        ),
         ({"percentile": 10}, ["Slim.quant.percentile", "greater than 50"]),
         ({"dtype": "int4"}, ["Slim.quant.dtype", "'int4'"]),
     ],

@@ -95,6 +95,8 @@ QUANT = {
     "skip": NAMES | st.sampled_from(["auto-speed", "auto-sped", ["auto-speed", "conv1"], "conv1"]),
     "calibration_batches": COUNT,
     "observer": st.sampled_from(["min_max", "moving_average", "mse", "kl", "percentile", "MSE", "ms"]),
+    "equalize": st.booleans(),
+    "bias_correction": st.booleans(),
     "percentile": st.sampled_from([0, 50, 50.1, 99.9, 100, 100.1, "99"]),
     "epochs": COUNT,
     "learning_rate": RATIO,

@@ -195,7 +195,7 @@ def test_zero_epochs_calibrate_only(cli, quant, tmp_path, monkeypatch):
     monkeypatch.setattr(
         prepare, "observe", lambda *a, **keys: normalized.append(keys["batch_statistics"]) or observe(*a, **keys)
     )
-    path = quant(observer="mse")
+    path = quant(observer="mse", equalize=True, bias_correction=True)
     trained = cli("train", "-c", path, "-o", "Global.epochs=0")
     assert trained.status == 0, trained.err
     stem = output_prefix(tmp_path / "output", "best_model")

@@ -75,6 +75,7 @@ _RULES = all_of(
     any_of(no(given("learning_rate")), given("epochs")),
     no(all_of(_ONE_SIDED, given("act_quantize"))),
     no(all_of(_ONE_SIDED, _NO_BATCHES)),
+    no(all_of(given("bias_correction", const=True), _NO_BATCHES)),
     no(all_of(given("observer", **no({"const": MOVING_AVERAGE})), _NO_BATCHES)),
 )
 
@@ -146,6 +147,12 @@ class QuantConfig(Section):
     )
     percentile: float = Field(
         99.99, gt=50.0, le=100.0, description="observer percentile: percent of the magnitudes that are not clipped."
+    )
+    equalize: bool = Field(
+        False, description="Scale channels between two convolutions so that the ranges of both weights are alike."
+    )
+    bias_correction: bool = Field(
+        False, description="After calibration, take the mean error that quantization makes out of every layer's bias."
     )
     epochs: Optional[Count] = Field(
         None,
@@ -243,6 +250,8 @@ class QuantConfig(Section):
             raise ValueError("pact.form: one_sided needs calibration_batches, to know which inputs are rectified")
         if self.observer != MOVING_AVERAGE and self.calibration_batches == 0:
             raise ValueError(f"observer: {self.observer} needs data: set calibration_batches to 1 or more")
+        if self.bias_correction and self.calibration_batches == 0:
+            raise ValueError("bias_correction needs data: set calibration_batches to 1 or more")
         return self
 
     @property

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ..common.errors import SlimError
 from ..compat.distributed import broadcast_from_rank0
@@ -13,10 +14,12 @@ from ..compat.qat_layers import is_moving_average, is_quantized_state
 from ..compat.reparameterization import merge_branches
 from ..config.quant import QuantConfig
 from .alpha_history import AlphaHistory, note_alphas
+from .bias_correction import Layers, prepare_correction
 from .calibrate import observe
+from .equalize import equalize
 from .fake_quant import insert_fake_quants
 from .fold_bn import find_pairs, fold
-from .layers import choose_layers, quantizable_layers
+from .layers import choose_layers, quantizable_layers, quantized_layers
 from .observer import input_range, observer_of
 from .record import QuantRecord
 
@@ -27,6 +30,7 @@ def quantize(
     batches: Iterable[Any],
     run: Callable[[Any], Any],
     trains: bool = True,
+    input_shape: Sequence[int] = (),
 ) -> QuantRecord:
     """Quantize a float model that has its weights, in place.
 
@@ -36,9 +40,11 @@ def quantize(
         batches: training data, for calibration.
         run: feeds a batch to the model.
         trains: whether training follows, see ``batch_statistics`` of :func:`.observe`.
+        input_shape: ``[C, H, W]``, for ``Slim.quant.equalize``.
 
     Raises:
-        SlimError: see :func:`.choose_layers` and :func:`.insert_fake_quants`.
+        SlimError: there is nothing to fold or to equalize; see also :func:`.choose_layers` and
+            :func:`.insert_fake_quants`.
     """
     merge_branches(model)
     folded: dict[str, str] = {}
@@ -47,15 +53,26 @@ def quantize(
         if not folded:
             raise SlimError("Slim.quant.fuse_conv_bn: no convolution is followed by batch normalization; remove it")
         fold(model, folded)
+    if settings.equalize and not equalize(model, input_shape):
+        raise SlimError(
+            "Slim.quant.equalize: no convolution reads another with nothing but batch normalization and ReLU "
+            "between them; remove it"
+        )
     # One batch runs even without calibration: layers that never run (merged branches) are not quantized.
     count = max(settings.calibration_batches, 1)
     observer = observer_of(settings)
     layers = quantizable_layers(model, settings)
+    correct: Optional[Callable[[Layers], list[str]]] = None
+    if settings.bias_correction:
+        batches = list(islice(batches, count))  # the same ones, before and after quantizing
+        correct = prepare_correction(model, layers, batches, run) if batches else None
     seen = observe(model, layers, batches, run, count, batch_statistics=trains, histograms=observer.needs_histogram)
     # Every process saw other batches.
     ranges = broadcast_from_rank0(lambda: {name: input_range(one, settings, observer) for name, one in seen.items()})
     record = choose_layers(model, settings, ranges, folded)
     insert_fake_quants(model, record, ranges if settings.calibration_batches else None)
+    if correct is not None:
+        correct(quantized_layers(model, record))
     return record
 
 

@@ -51,8 +51,8 @@ class Quantized(State):
             SlimError: nothing can be quantized as asked.
         """
         run.measure_dense(model)
-        data, trains = run.training_data, run.trains
-        record = prepare.quantize(model, settings, data, lambda batch: run.feed(model, batch), trains)
+        data, shape = run.training_data, run.input_shape
+        record = prepare.quantize(model, settings, data, lambda batch: run.feed(model, batch), run.trains, shape)
         note_alphas(model, record, 0, run.metadata.alpha_history())
         logger.info(f"ppcls_slim: {record.summary()}")
         for name, reason in record.skipped_layers.items():
