@@ -52,7 +52,7 @@ def check(file: Path, images: np.ndarray) -> str:
         same = int((outputs.argmax(1) == expected.argmax(1)).sum())
         difference = np.abs(outputs - expected).max() / np.abs(expected).max()
         equal = "all predictions equal" if same == len(images) else f"{same} of {len(images)} predictions equal"
-        said.append(f"{'FP16 storage' if half else 'FP32'} {difference:.1e}, {equal}")
+        said.append(f"{'FP16' if half else 'FP32'} {difference:.1e}, {equal}")
     return "; ".join(said)
 
 
@@ -72,6 +72,11 @@ def converted(file: Path, folder: Path, shape: tuple[int, ...]) -> str:
 
 def run(folder: Path, images: np.ndarray, half: bool) -> np.ndarray:
     """Outputs ``[n, classes]``.
+
+    Args:
+        folder: holds what ``converted`` wrote.
+        images: ``[n, C, H, W]``.
+        half: let ncnn store and compute in FP16, as it does by default; it computes in FP32 on CPUs without FP16.
 
     Raises:
         RuntimeError: ncnn does not load or run the model.

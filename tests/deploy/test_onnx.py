@@ -329,6 +329,23 @@ def test_fp16_is_for_gpus_and_float_models(job, quantized):
         TARGET.load(job.folder, device="gpu", precision="fp16")
 
 
+def test_fp16_is_offered_on_a_gpu_and_only_where_there_is_a_file_in_it(job, quantized):
+    from ppcls_slim.deploy.targets.onnx import FP16_MODEL, TARGET
+
+    job.folder.mkdir()
+    TARGET.write(job, job.folder)
+    assert (job.folder / FP16_MODEL).is_file()
+    assert list(TARGET.precisions(job.folder, "gpu")) == ["auto", "fp16"]
+    assert list(TARGET.precisions(job.folder, "cpu")) == list(TARGET.precisions(job.folder)) == ["auto"]
+    with pytest.raises(SlimError, match=r"^--precision fp16 is for --device gpu$"):  # though there is a file
+        TARGET.load(job.folder, precision="fp16")
+    int8 = job.folder.with_name("int8")
+    int8.mkdir()
+    TARGET.write(quantized(), int8)
+    assert not (int8 / FP16_MODEL).exists()
+    assert list(TARGET.precisions(int8, "gpu")) == ["auto"]
+
+
 def test_a_device_that_is_not_there(job, monkeypatch):
     from ppcls_slim.deploy.targets.onnx import TARGET
 
