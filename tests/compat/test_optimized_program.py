@@ -36,6 +36,18 @@ class Excited(paddle.nn.Layer):
         return self.last(functional.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
+class Positioned(paddle.nn.Layer):
+    """A parameter on the left of a reshaped feature map."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last = paddle.nn.Conv2D(3, 8, 3, padding=1), paddle.nn.Linear(8, 5)
+        self.position = self.create_parameter([1, 8, 256])
+
+    def forward(self, x):
+        return self.last((self.position + self.conv(x).reshape([-1, 8, 256])).mean(2))
+
+
 def exported(kind, folder, images=IMAGES, **options):
     """Write an untrained model in int8; return the outputs of fake-quant and the predictor."""
     from ppcls_slim.deploy.paddle_inference import Predictor
@@ -82,6 +94,11 @@ def test_biases_are_fused_with_what_follows_them(tmp_path, ppcls_root):
     found = operators(tmp_path)
     assert not {"relu", "hard_sigmoid", "hard_swish"} & set(found)
     assert found["fused_elementwise_add"] <= 1  # of feature maps
+    assert np.linalg.norm(run(IMAGES) - expected) < 0.05 * np.linalg.norm(expected)
+
+
+def test_parameters_before_reshaped_feature_maps_are_no_biases(tmp_path, ppcls_root):
+    expected, run = exported(Positioned, tmp_path)
     assert np.linalg.norm(run(IMAGES) - expected) < 0.05 * np.linalg.norm(expected)
 
 

@@ -53,12 +53,24 @@ class ReadTwice(Padded):
         return self.stem(padded).mean([2, 3]) + padded.mean([1, 2, 3]).unsqueeze(1)
 
 
+class PaddedOnce(nn.Layer):
+    """A convolution that reads a feature map with and without a padding."""
+
+    def __init__(self):
+        super().__init__()
+        self.pad, self.shared, self.linear = nn.Pad2D([1, 2, 0, 1]), nn.Conv2D(3, 8, 3, 2, padding=1), nn.Linear(8, 5)
+
+    def forward(self, x):
+        padded, plain = (nn.functional.relu6(self.shared(one)).mean([2, 3]) for one in (self.pad(x), x))
+        return self.linear(padded + plain)
+
+
 def paddings_of(model):
     convolutions = [layer for layer in model.sublayers() if isinstance(layer, nn.Conv2D)]
     return [(layer._padding, layer._updated_padding, len(layer._forward_pre_hooks)) for layer in convolutions]
 
 
-@pytest.mark.parametrize(("kind", "remain"), [(Padded, False), (Ones, True), (ReadTwice, True)])
+@pytest.mark.parametrize(("kind", "remain"), [(Padded, False), (Ones, True), (ReadTwice, True), (PaddedOnce, False)])
 def test_float_exports_compute_the_same(kind, remain, tmp_path):
     paddle.seed(0)
     model = kind()
@@ -77,6 +89,11 @@ def test_int8_stays_equal_to_fake_quant(tmp_path, ppcls_root):
     expected, run = exported(Padded, tmp_path, IMAGES)
     assert not PADS & operators(tmp_path)
     assert (run.int8_layers, run.layers) == (4, 4)
+    assert np.linalg.norm(run(IMAGES) - expected) < 0.05 * np.linalg.norm(expected)
+
+
+def test_two_paddings_of_one_convolution_stay_apart(tmp_path, ppcls_root):
+    expected, run = exported(PaddedOnce, tmp_path, IMAGES)
     assert np.linalg.norm(run(IMAGES) - expected) < 0.05 * np.linalg.norm(expected)
 
 

@@ -26,7 +26,8 @@ def paddings_of_convolutions(model: paddle.nn.Layer) -> Iterator[None]:
     """Let convolutions do the zero padding of their input, for the length of a ``with`` block in which one exports.
 
     The padding remains where something else reads it, too; else it is pruned on saving. A fake-quant between the two
-    changes nothing: zero stays zero.
+    changes nothing: zero stays zero. A convolution that reads one feature map with two paddings reads a copy of it
+    the second time: two that have input and weight in common, oneDNN computes wrong (int8; float on 2.6.2).
     """
     functional = paddle.nn.functional
     upstream = functional.pad
@@ -86,11 +87,15 @@ def _four(padding: Any) -> Optional[list[int]]:
 
 
 def _takes_over(padded: dict[int, tuple[Any, Any, list[int]]]) -> Callable[[Any, Any], Any]:
+    reads: dict[int, tuple[Any, list[int]]] = {}  # id of what this layer reads -> it (or the id is reused), sizes
+
     def hook(layer: Any, inputs: Any) -> Any:
-        result, source, sizes = padded.get(id(inputs[0]), (None, None, []))
+        result, source, sizes = padded.get(id(inputs[0]), (None, inputs[0], []))
         layer.padding_before = None
-        if result is not inputs[0]:
-            return None
+        if reads.setdefault(id(source), (source, sizes))[1] != sizes:
+            source = paddle.assign(source)
+        if result is None:
+            return (source, *inputs[1:])
         layer.padding_before = {name: getattr(layer, name) for name in ATTRIBUTES if hasattr(layer, name)}
         for name, before in layer.padding_before.items():
             setattr(layer, name, [own + more for own, more in zip(_four(before) or (), sizes)])

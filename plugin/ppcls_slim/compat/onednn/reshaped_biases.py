@@ -23,8 +23,8 @@ def rewrite(block: Any) -> None:
     producers = producers_of(block)
     for op in [one for one in block.ops if one.type == "elementwise_add"]:
         terms, bias = op.input("X"), op.input("Y")[0]
-        reshape = producers.get(bias)
-        if reshape is None or reshape.type != "reshape2" or producers[terms[0]].type not in CONVOLUTIONS:
+        reshape, source = producers.get(bias), producers.get(terms[0])  # parameters have none
+        if reshape is None or reshape.type != "reshape2" or source is None or source.type not in CONVOLUTIONS:
             continue
         parameter = block.var(reshape.input("X")[0])
         size = parameter.shape
