@@ -30,12 +30,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugin")]
 from benchmarks.backbones.constructors import arguments, constructors  # noqa: E402  (the checkout is on the path now)
 from ppcls_slim.compat.paddle import paddle  # noqa: E402
 from ppcls_slim.compat.paddleclas.logger import logger  # noqa: E402
+from ppcls_slim.config.prune import PruneConfig  # noqa: E402
 from ppcls_slim.config.quant import QuantConfig  # noqa: E402
 from ppcls_slim.deploy.auto_speed import slow_in_int8  # noqa: E402
 from ppcls_slim.deploy.job import ExportJob  # noqa: E402
 from ppcls_slim.deploy.paddle_inference import write_sidecar  # noqa: E402
 from ppcls_slim.deploy.target import Runner, find_target  # noqa: E402
 from ppcls_slim.deploy.timing import latencies  # noqa: E402
+from ppcls_slim.prune.planning import make_plan  # noqa: E402
+from ppcls_slim.prune.pruner import prune  # noqa: E402
 from ppcls_slim.quant import convert, prepare  # noqa: E402
 from ppcls_slim.verify.samples import Samples  # noqa: E402
 
@@ -44,6 +47,9 @@ TWELVE = (
     *("PPHGNet_tiny", "ShuffleNetV2_x1_0", "EfficientNetB0", "RepVGG_A0", "DeiT_tiny_patch16_224"),
     "SwinTransformer_tiny_patch4_window7_224",
 )
+PRUNED = "ResNet50_vd@0.5"
+"""Half of the filters pruned, and compared with the dense network."""
+ALIGN = 16
 TARGETS = ("paddle", "onnx", "openvino")
 NAMES = {"paddle": "Paddle Inference", "onnx": "ONNX Runtime", "openvino": "OpenVINO"}
 SHAPE = (3, 224, 224)
@@ -75,14 +81,14 @@ class Row:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Measure, write the table after every backbone, and the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="BACKBONE", help=f"default: {', '.join(TWELVE)}")
+    parser.add_argument("names", nargs="*", metavar="BACKBONE", help=f"or BACKBONE@RATIO; default: twelve, {PRUNED}")
     parser.add_argument("--csv", type=Path, default=TABLE, metavar="FILE", help="table to continue (%(default)s)")
     parser.add_argument("--page", type=Path, metavar="FILE", help="only write the page from the table")
     options = parser.parse_args(argv)
     rows = _read(options.csv)
     if options.page is None:
         logger.init_logger(log_level=QUIET)
-        names = options.names or TWELVE
+        names = options.names or (*TWELVE, PRUNED)
         for name in names:
             if len(names) > 1:  # a process of its own: Paddle's predictors keep their memory
                 command = [sys.executable, "-m", "benchmarks.engines", name, "--csv", str(options.csv)]
@@ -110,7 +116,7 @@ def measure(name: str) -> list[Row]:
             except Exception as error:  # one engine that fails must not end the table
                 row.failed = (str(error).strip().splitlines() or [type(error).__name__])[-1][:160]
                 traceback.print_exc()
-        reference = _nncf(job)
+        reference = None if job.plan else _nncf(job)
         if reference is not None:
             ways["openvino", "nncf_ms"] = reference
         image = job.samples.images[:1]
@@ -160,15 +166,23 @@ def _quantized(name: str, scratch: Path) -> ExportJob:
     images = np.random.default_rng(0).standard_normal((IMAGES, *SHAPE)).astype(np.float32)
     batch = paddle.to_tensor(images)
 
+    backbone, _, ratio = name.partition("@")
+
     def build() -> paddle.nn.Layer:
         paddle.seed(0)
-        constructor = constructors()[name]
+        constructor = constructors()[backbone]
         with paddle.utils.unique_name.guard():
             model = constructor(**{**arguments(constructor), "class_num": 1000})
         _settle(model, batch)
         return model
 
     trained, fresh = build(), build()
+    plan = None
+    if ratio:
+        plan = make_plan(trained, PruneConfig(pruned_ratio=float(ratio), align=ALIGN), SHAPE, device="cpu")
+        for model in (trained, fresh):
+            prune(model, plan)
+            _settle(model, batch)
     record = prepare.quantize(trained, QuantConfig(calibration_batches=1), [(batch,)], lambda one: trained(one[0]))
     with paddle.utils.unique_name.guard():
         prepare.rebuild(fresh, record, for_export=True)
@@ -187,7 +201,7 @@ def _quantized(name: str, scratch: Path) -> ExportJob:
         samples=Samples(images, "noise"),
         evaluation=lambda: None,
         gives_features=False,
-        plan=None,
+        plan=plan,
         quant=record,
         top1_dense=None,
         metric=None,
@@ -245,6 +259,7 @@ def page(rows: Sequence[Row]) -> str:
         "int8 of the same network in each engine; the gain is FP32 : int8 in that engine, with "
         "`Slim.quant.skip: auto-speed` where that left layers float (their number behind `+`); then how many "
         "convolutions and matrix products the engine runs in int8; last, NNCF's quantization of it in OpenVINO. "
+        "ResNet50_vd@0.5 has half of its filters pruned (multiples of 16), and is compared with the dense FP32. "
         "The table behind it: [coverage/engines.csv](coverage/engines.csv).",
         "",
         "| backbone | " + " | ".join(f"{engine} | gain | int8 layers" for engine in NAMES.values()) + " | NNCF |",
@@ -258,7 +273,7 @@ def page(rows: Sequence[Row]) -> str:
             cells += _cells(row)
             nncf = nncf or _number(row.nncf_ms)
         lines.append(f"| {name} | {' | '.join(cells)} | {nncf} |")
-    best = [_best_gain(rows, name) for name in names]
+    best = [_best_gain(rows, name) for name in names if "@" not in name]
     known = [gain for gain in best if gain is not None]
     if known:
         mean = float(np.exp(np.mean(np.log(known))))
