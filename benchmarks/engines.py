@@ -260,11 +260,11 @@ def page(rows: Sequence[Row]) -> str:
         "",
         "Latency in milliseconds, batch 1, 224×224, one thread, of networks with random weights, as "
         "`python -m benchmarks.engines` measured it: one run a backbone, all of its columns in turns. FP32 / BF16 / "
-        "int8 of the same network in each engine; the gain is FP32 : int8 in that engine. Where int8 gained less than "
-        f"{ENOUGH} times at first, `Slim.quant.skip: auto-speed` was tried (`+` the number of layers that it left float). "
-        "Then how many convolutions and matrix products the engine runs in int8; last, NNCF's quantization of the "
-        "network in OpenVINO. ResNet50_vd@0.5 has half of its filters pruned (multiples of 16), and is compared with "
-        "the dense FP32. The table behind it: [coverage/engines.csv](coverage/engines.csv).",
+        "int8 of the same network in each engine; the gain is FP32 : int8 in that engine. Where int8 gained less "
+        f"than {ENOUGH} times at first, `Slim.quant.skip: auto-speed` was tried (`+` the number of layers that it "
+        "left float). Then how many convolutions and matrix products the engine runs in int8; last, NNCF's "
+        "quantization of the network in OpenVINO. ResNet50_vd@0.5 has half of its filters pruned (multiples of 16), "
+        "and is compared with the dense FP32. The table behind it: [coverage/engines.csv](coverage/engines.csv).",
         "",
         "| backbone | " + " | ".join(f"{engine} | gain | int8 layers" for engine in NAMES.values()) + " | NNCF |",
         "| --- |" + " --- | --- | --- |" * len(NAMES) + " --- |",
