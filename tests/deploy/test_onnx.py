@@ -179,6 +179,31 @@ def test_an_export_for_several_engines_ends_in_a_table_and_what_to_deploy(quanti
     assert "deploy" in said[-1] or "no faster than the dense model" in said[-1]
 
 
+@pytest.mark.parametrize(("placement", "rounded"), [("onnxruntime", True), ("openvino", False)])
+def test_outputs_that_only_float_operators_read_are_rounded_for_onnx_runtime_alone(placement, rounded):
+    """Only then does ONNX Runtime run the layer in int8; OpenVINO does anyway."""
+    from onnx import TensorProto, helper
+
+    from ppcls_slim.compat.quantized_program import LayerScales
+    from ppcls_slim.deploy.onnx.graph import Graph
+    from ppcls_slim.deploy.onnx.qdq import quantize_graph
+
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["y"]),
+        helper.make_node("HardSwish", ["y"], ["z"]),
+        helper.make_node("Conv", ["z", "v"], ["out"]),
+    ]
+    weights = {name: np.ones([2, 2, 1, 1], np.float32) for name in ("w", "v")}
+    shape = ["n", 2, 4, 4]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "out")]
+    values = [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()]
+    graph = Graph(helper.make_model(helper.make_graph(nodes, "g", ends[:1], ends[1:], values)))
+    layers = {name: LayerScales(0.1, np.full(2, 0.01), 0) for name in weights}
+    quantize_graph(graph, layers, placement, lambda names: dict.fromkeys(names, 1.0))
+    quantized = {node.input[0] for node in graph.nodes if node.op_type == "QuantizeLinear"}
+    assert quantized == ({"x", "y", "z"} if rounded else {"x", "z"})
+
+
 def test_the_placement_for_tensorrt(quantized):
     """int8 with zero point 0, Q/DQ on inputs only, biases float, the shortcut quantized right before the addition."""
     from ppcls_slim.deploy.onnx.graph import Graph

@@ -1,10 +1,12 @@
 """Put QuantizeLinear and DequantizeLinear (Q/DQ) into a float graph, where an engine wants them.
 
-Two placements from the same scales:
+Three placements from the same scales:
 
 - ``onnxruntime``: Q/DQ on the inputs *and* behind the outputs of quantized layers; all that read a feature map read
   the same values; additions, pools and concatenations between quantized layers run in int8, too. Feature maps are
   uint8, with zero point 128 where they have negative values and 0 behind a ReLU: only then does ONNX Runtime fuse it.
+- ``openvino``: as for ONNX Runtime, but none behind layers that only float operators read (hard-swish, products):
+  OpenVINO runs those layers in int8 all the same, and rounding there costs time and accuracy. Biases stay float.
 - ``tensorrt``: Q/DQ on the inputs only, int8 with zero point 0, and on the shortcut before an addition.
 
 Sources: ONNX Runtime, ``docs/performance/model-optimizations/quantization.md`` and ``qdq_selectors.cc``; NVIDIA,
@@ -23,7 +25,7 @@ from onnx import helper
 from ...compat.quantized_program import LARGEST, LayerScales
 from .graph import Graph, rename_input
 
-Placement = Literal["onnxruntime", "tensorrt"]
+Placement = Literal["onnxruntime", "openvino", "tensorrt"]
 Measure = Callable[[Sequence[str]], Mapping[str, float]]
 """Names of tensors -> the largest magnitude of each."""
 
@@ -47,7 +49,10 @@ def quantize_graph(graph: Graph, layers: Mapping[str, LayerScales], placement: P
     steps: dict[str, dict[int, float]] = {}  # tensor -> id of the node that reads it -> step
     for node in quantized:
         steps.setdefault(node.input[0], {})[id(node)] = layers[node.input[1]].input_step
-    extra = _shortcuts(graph, quantized) if placement == "tensorrt" else _between(graph, quantized, steps)
+    if placement == "tensorrt":
+        extra = _shortcuts(graph, quantized)
+    else:
+        extra = _between(graph, quantized, steps, every_output=placement == "onnxruntime")
     largest = measure(list(extra))
     writer = _Writer(graph, placement)
     for node in quantized:
@@ -57,7 +62,7 @@ def quantize_graph(graph: Graph, layers: Mapping[str, LayerScales], placement: P
         writer.weight(node, scales)
     readers = graph.consumers()
     for name, own in steps.items():
-        shared = placement == "onnxruntime"
+        shared = placement != "tensorrt"
         for step in dict.fromkeys(own.values()):
             chosen = [n for n in readers[name] if own.get(id(n)) == step or (shared and _joins(n, own, step))]
             writer.activation(name, step, chosen)
@@ -85,9 +90,16 @@ def _shortcuts(graph: Graph, quantized: Sequence[onnx.NodeProto]) -> dict[str, l
 
 
 def _between(
-    graph: Graph, quantized: Sequence[onnx.NodeProto], steps: Mapping[str, Mapping[int, float]]
+    graph: Graph, quantized: Sequence[onnx.NodeProto], steps: Mapping[str, Mapping[int, float]], every_output: bool
 ) -> dict[str, list[onnx.NodeProto]]:
-    """Feature maps without a step that have to be int8: outputs of quantized layers, and of what stands between."""
+    """Feature maps without a step that have to be int8: outputs of quantized layers, and of what stands between.
+
+    Args:
+        graph: float.
+        quantized: the layers.
+        steps: tensor -> id of the node that reads it -> step.
+        every_output: also outputs of layers that only float operators read.
+    """
     consumers, outputs, producers = graph.consumers(), graph.outputs(), graph.producers()
     found: dict[str, list[onnx.NodeProto]] = {}
     in_int8 = set(steps)
@@ -101,6 +113,8 @@ def _between(
         after = consumers[name]
         if len(after) == 1 and after[0].op_type in FUSED:
             name = after[0].output[0]
+        if not every_output and name not in steps and not any(one.op_type in INT8_BETWEEN for one in consumers[name]):
+            continue
         in_int8.add(name)
         if name not in steps and name not in outputs and consumers[name]:
             found[name] = consumers[name]
@@ -180,7 +194,7 @@ class _Writer:
             return
         tag = f"{name}.{len(self.nodes)}"
         zero_point = np.array(0, np.int8)
-        if self.placement == "onnxruntime":
+        if self.placement != "tensorrt":
             unsigned = self._is_unsigned(name)
             zero_point = np.array(0 if unsigned else LARGEST + 1, np.uint8)
             step = step * LARGEST / 255 if unsigned else step

@@ -43,7 +43,7 @@ class OpenVino:
             from ..onnx.write import write_onnx
             from ..openvino.write import write_ir
         graph = folder / "graph.onnx"
-        write_onnx(job, graph, "onnxruntime")
+        write_onnx(job, graph, "openvino")
         write_ir(graph, folder / MODEL)
         graph.unlink()
 
