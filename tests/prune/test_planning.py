@@ -47,7 +47,9 @@ def test_convolutions_whose_output_leaves_the_model_are_kept_unless_asked():
 
 
 def test_an_image_with_other_channels_than_the_model_is_one_line():
-    with pytest.raises(SlimError, match=r"image of \[32, 32, 32\]: look at Arch, and at Global\.image_shape") as told:
+    with pytest.raises(
+        SlimError, match=r"image of \[32, 32, 32\].*: look at Arch, and at Global\.image_shape or"
+    ) as told:
         make_plan(backbone("ResNet18"), PruneConfig(pruned_ratio=0.5), [32, 32, 32])
     assert len(str(told.value).splitlines()) == 1
 
