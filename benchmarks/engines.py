@@ -30,12 +30,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugin")]
 from benchmarks.backbones.constructors import arguments, constructors  # noqa: E402  (the checkout is on the path now)
 from ppcls_slim.compat.paddle import paddle  # noqa: E402
 from ppcls_slim.compat.paddleclas.logger import logger  # noqa: E402
+from ppcls_slim.compat.reparameterization import merge_branches  # noqa: E402
 from ppcls_slim.config.prune import PruneConfig  # noqa: E402
 from ppcls_slim.config.quant import QuantConfig  # noqa: E402
 from ppcls_slim.deploy.auto_speed import slow_in_int8  # noqa: E402
 from ppcls_slim.deploy.job import ExportJob  # noqa: E402
 from ppcls_slim.deploy.paddle_inference import write_sidecar  # noqa: E402
-from ppcls_slim.deploy.target import Runner, find_target  # noqa: E402
+from ppcls_slim.deploy.target import Runner, find_target, runners  # noqa: E402
 from ppcls_slim.deploy.timing import latencies  # noqa: E402
 from ppcls_slim.prune.planning import make_plan  # noqa: E402
 from ppcls_slim.prune.pruner import prune  # noqa: E402
@@ -137,13 +138,8 @@ def _of_target(target: str, job: ExportJob, expected: np.ndarray, row: Row) -> d
     for folder in folders.values():
         folder.mkdir()
     baseline.write(job.of_dense_model(folders["float"]), folders["float"])
-    ways = {
-        (target, f"{precision}_ms"): baseline.load(folders["float"], precision=precision)
-        for precision in (*baseline.precisions(folders["float"]),)
-        if precision in ("fp32", "bf16", "auto")
-    }
-    if (target, "auto_ms") in ways:
-        ways[target, "fp32_ms"] = ways.pop((target, "auto_ms"))
+    ways = {(target, f"{run.precision}_ms"): run for run in runners(baseline, folders["float"])}
+    ways = {key: run for key, run in ways.items() if key[1] in ("fp32_ms", "bf16_ms")}
     write_sidecar(folders["int8"], job.sidecar({}))
     place.write(job, folders["int8"])
     run = ways[target, "int8_ms"] = place.load(folders["int8"])
@@ -177,7 +173,8 @@ def _quantized(name: str, scratch: Path) -> ExportJob:
         constructor = constructors()[backbone]
         with paddle.utils.unique_name.guard():
             model = constructor(**{**arguments(constructor), "class_num": 1000})
-        _settle(model, batch)
+            _settle(model, batch)
+            merge_branches(model)
         return model
 
     trained, fresh = build(), build()

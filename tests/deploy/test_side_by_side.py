@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ppcls_slim.common.errors import SlimError
+from ppcls_slim.compat.paddleclas.logger import logger
 from ppcls_slim.deploy.side_by_side import Row, advice, table
+from ppcls_slim.deploy.target import runners
 from ppcls_slim.verify.agreement import Agreement, agreement
 
 
@@ -63,3 +66,26 @@ def test_agreement_counts_equal_and_right_predictions():
     assert agreement(lambda x: x, lambda x: x, np.empty(0), batches, 100) == Agreement(0.75, 1.0)
     assert agreement(lambda x: x, lambda x: x @ turned, np.empty(0), batches, 100).same == 0.0
     assert agreement(lambda x: x, lambda x: x, np.eye(4), None, 100) == Agreement(None, 1.0)
+
+
+class Engine:
+    """Runs fp32; its bf16 fails for this model."""
+
+    engine = "an engine"
+
+    def precisions(self, folder, device="cpu"):
+        return ("fp32", "bf16")
+
+    def load(self, folder, device="cpu", threads=1, precision="auto"):
+        if precision == "bf16" or folder.name == "broken":
+            raise SlimError("no such kernel")
+        return precision
+
+
+def test_a_precision_that_an_engine_refuses_is_left_out(monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(logger, "info", said.append)
+    assert list(runners(Engine(), Path("here"))) == ["fp32"]
+    assert said == ["ppcls_slim: an engine does not run here in bf16: no such kernel"]
+    with pytest.raises(SlimError, match="no such kernel"):
+        list(runners(Engine(), Path("broken")))

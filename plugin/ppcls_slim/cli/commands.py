@@ -63,9 +63,11 @@ def _benchmark(arguments: argparse.Namespace) -> None:
 
     config = read_config(arguments) if arguments.config else None
     from ..compat.paddle import default_device
+    from ..compat.paddleclas.logger import logger
     from ..deploy import benchmark
 
     signals.unwind()
+    logger.init_logger()  # which PaddleClas's Engine does elsewhere
     device = arguments.device or default_device()
     folders = arguments.folders
     if arguments.engine is not None:

@@ -23,7 +23,7 @@ from ..verify.agreement import Agreement, agreement
 from .export import export_folder
 from .paddle_inference import NAME, read_sidecar
 from .predict import settings_file
-from .target import Runner, Target, target_of
+from .target import Runner, Target, runners, target_of
 from .timing import timings
 
 ALL = "all"
@@ -161,8 +161,9 @@ def _compression(folder: Path) -> dict[str, Any]:
 
 def _load(folder: Path, device: str, threads: int, precision: str) -> list[Loaded]:
     target, shape = target_of(folder), input_shape(folder)
-    precisions = target.precisions(folder, device) if precision == ALL else [precision]
-    return [Loaded(folder, target, target.load(folder, device, threads, one), shape) for one in precisions]
+    if precision == ALL:
+        return [Loaded(folder, target, run, shape) for run in runners(target, folder, device, threads)]
+    return [Loaded(folder, target, target.load(folder, device, threads, precision), shape)]
 
 
 def _accuracies(

@@ -15,7 +15,7 @@ from ..report.tables import si
 from ..verify.agreement import Agreement, agreement
 from .job import ExportJob
 from .parity import int8_options
-from .target import Runner, Target, Verified
+from .target import Runner, Target, Verified, runners
 from .timing import latencies
 
 RUNS = 20
@@ -158,8 +158,8 @@ class _Way:
 def _ways(name: str, one: Exported, job: ExportJob) -> Iterator[_Way]:
     models = [(DENSE, *one.baseline)] if one.baseline is not None else []
     for model, target, folder in [*models, (EXPORTED, one.target, one.folder)]:
-        for precision in target.precisions(folder, job.device):
-            yield _Way(name, model, target, folder, target.load(folder, job.device, precision=precision))
+        for run in runners(target, folder, job.device):
+            yield _Way(name, model, target, folder, run)
 
 
 def _found(way: _Way, ways: Sequence[_Way], verified: Verified, job: ExportJob) -> Agreement:

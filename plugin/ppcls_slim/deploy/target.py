@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Protocol, runtime_checkable
@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from ..common.errors import SlimError
+from ..compat.paddleclas.logger import logger
 from ..config.deploy import PADDLE, TARGETS
 from ..report.tables import Comparison
 from ..verify.agreement import Agreement
@@ -136,6 +137,23 @@ def find_target(name: str, quantized: bool = False) -> Target:
         name = QUANTIZED if quantized else FLOAT
     target: Target = TARGETS.get(name, Target)  # type: ignore[type-abstract]
     return target
+
+
+def runners(target: Target, folder: Path, device: str = "cpu", threads: int = 1) -> Iterator[Runner]:
+    """Load an export in every precision that it can be run in on this machine; what it was verified in first.
+
+    A precision that the engine refuses for this model (BF16 of some) is said in the log, and left out.
+
+    Raises:
+        SlimError: the first cannot be loaded.
+    """
+    for number, precision in enumerate(target.precisions(folder, device)):
+        try:
+            yield target.load(folder, device, threads, precision)
+        except SlimError as error:
+            if number == 0:
+                raise
+            logger.info(f"ppcls_slim: {target.engine} does not run {folder} in {precision}: {error}")
 
 
 def target_of(folder: Path) -> Target:
