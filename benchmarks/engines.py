@@ -95,7 +95,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         for name in names:
             if len(names) > 1:  # a process of its own: Paddle's predictors keep their memory
                 command = [sys.executable, "-m", "benchmarks.engines", name, "--csv", str(options.csv)]
-                subprocess.run(command, cwd=ROOT, check=False)
+                status = subprocess.run(command, cwd=ROOT, check=False).returncode
+                if status:
+                    ended = [
+                        Row(name, engine, failed=f"the process ended with {status}") for engine in NAMES.values()
+                    ]
+                    _write(options.csv, [row for row in _read(options.csv) if row.backbone != name] + ended)
                 continue
             measured = measure(name)
             rows = [row for row in rows if row.backbone != name] + measured
