@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from .expand_shapes import shapes_as_one_tensor
 from .legacy_program import consumers, program_of, save_program
 from .paddle import paddle
 
@@ -48,6 +49,7 @@ def split_quantization(path: Path, float_path: Path) -> dict[str, LayerScales]:
     """
     with program_of(path) as (executor, program, feeds, fetches):
         layers = _remove_quantizers(program.global_block(), None)
+        shapes_as_one_tensor(program.global_block())
         save_program(float_path, executor, program, feeds, fetches)
     return layers
 
