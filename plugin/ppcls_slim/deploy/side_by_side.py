@@ -19,8 +19,6 @@ from .target import Runner, Target, Verified, runners
 from .timing import latencies
 
 RUNS = 20
-SAMPLES = 256
-"""Evaluation samples, at most, for a precision that verifying an export does not run."""
 GAIN = 1.05
 """Below this, an export is not called faster than the dense model."""
 DENSE, EXPORTED = "dense", "exported"
@@ -169,10 +167,9 @@ def _found(way: _Way, ways: Sequence[_Way], verified: Verified, job: ExportJob) 
     reference = next(one for one in ways if (one.name, one.model) == (way.name, way.model))
     if way is reference or job.gives_features:
         return verified.found if way is reference else Agreement(None, None)
-    limit = int8_options(job).samples if job.quant is not None else SAMPLES
-    found = agreement(reference.run, way.run, job.samples.images, job.evaluation(), limit)
-    # Top-1 of another number of samples would not compare.
-    return found if job.quant is not None else Agreement(None, found.same)
+    if job.quant is None:  # on the samples that the first was verified on
+        return agreement(reference.run, way.run, job.samples.images, None, len(job.samples.images))
+    return agreement(reference.run, way.run, job.samples.images, job.evaluation(), int8_options(job).samples)
 
 
 def _percent(share: Optional[float]) -> str:
