@@ -122,7 +122,9 @@ def measure(name: str) -> list[Row]:
             try:
                 ways.update(_of_target(target, job, expected, row))
             except Exception as error:  # one engine that fails must not end the table
-                row.failed = (str(error).strip().splitlines() or [type(error).__name__])[-1][:160]
+                row.failed = (str(error).replace(scratch, "").strip().splitlines() or [type(error).__name__])[-1][
+                    :160
+                ]
                 traceback.print_exc()
         reference = None if job.plan else _nncf(job)
         if reference is not None:
