@@ -92,8 +92,7 @@ def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported]) -> None:
 
 def _export_for(target: Target, job: ExportJob, expected: np.ndarray) -> Verified:
     compressed = job.plan is not None or job.quant is not None
-    settings = job.settings or (job.quant.settings if job.quant is not None else None)
-    if settings is not None and settings.skips_slow_layers:
+    if job.quant_settings is not None and job.quant_settings.skips_slow_layers:
         job = replace(job, left_float=slow_in_int8(target, job))
     # A program of another Paddle version or the sidecar file of another model would be taken for part of this one.
     with atomic_folder(job.folder, replaced=[*target.may_write, f"{NAME}{SIDECAR}"]) as folder:

@@ -74,6 +74,11 @@ class ExportJob:
     options: Mapping[str, Any] = field(default_factory=dict)
     left_float: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def quant_settings(self) -> Optional[QuantConfig]:
+        """``Slim.quant`` of this run, or of the training; None for a float model."""
+        return self.settings or (self.quant.settings if self.quant is not None else None)
+
     def of_dense_model(self, folder: Path) -> ExportJob:
         """Return the same job for the untrained dense model, which the compressed one is compared with."""
         return replace(

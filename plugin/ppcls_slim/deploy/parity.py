@@ -147,7 +147,7 @@ def _why_float(name: str, job: ExportJob) -> str:
 
 def int8_options(job: ExportJob) -> Int8Options:
     """The options of a job: ``Slim.quant`` of this run or of the training, and the target's own."""
-    settings = job.settings or (job.quant.settings if job.quant is not None else None)
+    settings = job.quant_settings
     known: dict[str, Any] = {}
     if settings is not None:
         known = {"samples": settings.verify_samples, "threshold": settings.verify_threshold}
