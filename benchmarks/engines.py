@@ -243,13 +243,14 @@ def _nncf(job: ExportJob) -> Optional[Callable[[np.ndarray], Any]]:
     """The same float network, quantized by NNCF for OpenVINO; None where NNCF is not installed, or fails."""
     try:
         import nncf  # an option of this command only
-        import openvino
 
-        model = openvino.Core().read_model(str(job.folder / "openvino-float/inference.xml"))
+        from ppcls_slim.compat.openvino_core import core  # needs the extra [openvino]
+
+        model = core().read_model(str(job.folder / "openvino-float/inference.xml"))
         data = nncf.Dataset(list(job.samples.images[:, None]))
         quantized = nncf.quantize(model, data, subset_size=IMAGES)
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-        return openvino.Core().compile_model(quantized, "CPU", settings)
+        return core().compile_model(quantized, "CPU", settings)
     except ImportError:
         return None
     except Exception as error:

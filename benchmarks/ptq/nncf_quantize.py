@@ -25,11 +25,11 @@ def nncf_quantize(ir: Path, images: np.ndarray) -> Callable[[np.ndarray], np.nda
         raise SlimError("NNCF is not installed: pip install nncf, or leave nncf out of --ways")
     # Packages that this comparison alone needs.
     import nncf
-    import openvino
 
-    core = openvino.Core()
+    from ppcls_slim.compat.openvino_core import core  # needs the extra [openvino]
+
     data = nncf.Dataset([image[None] for image in images])
-    quantized = nncf.quantize(core.read_model(str(ir)), data, subset_size=len(images))
+    quantized = nncf.quantize(core().read_model(str(ir)), data, subset_size=len(images))
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-    compiled = core.compile_model(quantized, "CPU", options)
+    compiled = core().compile_model(quantized, "CPU", options)
     return lambda batch: np.asarray(compiled(batch)[0])

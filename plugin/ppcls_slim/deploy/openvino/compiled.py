@@ -8,6 +8,7 @@ import numpy as np
 import openvino
 
 from ...common.errors import SlimError
+from ...compat.openvino_core import core
 from .write import layer_names
 
 LAYERS = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
@@ -19,7 +20,7 @@ PRECISIONS = {"auto": "f32", "fp32": "f32", "int8": "f32", "bf16": "bf16", "int8
 
 def has_bf16() -> bool:
     """Whether the CPU computes in BF16."""
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class Compiled:
@@ -42,13 +43,12 @@ class Compiled:
     """
 
     def __init__(self, path: Path, threads: int, precision: str):
-        core = openvino.Core()
         hint = PRECISIONS.get(precision)
         if hint is None:
             raise SlimError(f"--precision {precision}: OpenVINO runs {', '.join(PRECISIONS)} on a CPU")
         try:
-            model = core.read_model(str(path))
-            self._model = core.compile_model(
+            model = core().read_model(str(path))
+            self._model = core().compile_model(
                 model,
                 "CPU",
                 {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads},

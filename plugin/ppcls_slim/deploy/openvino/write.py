@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 import openvino
 
+from ...compat.openvino_core import core
 from ..onnx.graph import LAYERS
 
 PLACE = ["ppcls_slim", "layers"]
@@ -16,7 +17,7 @@ PLACE = ["ppcls_slim", "layers"]
 def write_ir(graph: Path, path: Path) -> None:
     """Convert an ONNX file to ``path`` (``.xml``) and the ``.bin`` beside it; weights keep their precision."""
     # Not openvino.convert_model: it sends telemetry from a forked process, which can hang for good.
-    model = openvino.Core().read_model(str(graph))
+    model = core().read_model(str(graph))
     nodes = onnx.load(str(graph), load_external_data=False).graph.node
     model.set_rt_info(",".join(node.name for node in nodes if node.op_type in LAYERS), PLACE)
     openvino.save_model(model, str(path), compress_to_fp16=False)
