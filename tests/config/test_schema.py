@@ -46,7 +46,7 @@ COUNT = st.sampled_from([0, 1, 1.0, 2, 8, 8.5, 16, 17, -3, 10**9, 10**10])
 NAMES = st.lists(st.sampled_from(["conv1", "blocks.*", 3, None]), max_size=2)
 OWN_CLASS = st.sampled_from([None, "my.Layer", "Layer", "a.b.", "..", "a b.c", "a.b\n"])
 PRUNE = {
-    "name": st.sampled_from(["fpgm", "FPGM", "fpgn", "l1_norm", "L2_norm", ""]),
+    "name": st.sampled_from(["fpgm", "FPGM", "fpgn", "l1_norm", "L2_norm", "taylor", ""]),
     "pruned_ratio": RATIO,
     "ratios": st.dictionaries(st.sampled_from(["a", "b.*"]), RATIO, max_size=2),
     "skip": NAMES,
@@ -59,6 +59,18 @@ PRUNE = {
         },
     ),
     "pruned_flops": RATIO,
+    "pruned_parameters": RATIO,
+    "importance": st.fixed_dictionaries(
+        {},
+        optional={
+            "aggregation": st.sampled_from(["root", "sum", "max", "x", None]),
+            "normalization": st.sampled_from(["none", "mean", "x", None]),
+            "batches": COUNT,
+        },
+    ),
+    "ranking": st.sampled_from(["layer", "global", "isomorphic", "local", None]),
+    "keep_at_least": RATIO,
+    "per_cost": st.booleans(),
     "sensitivity_file": st.sampled_from(["s.json", None, 3]),
     "align": st.sampled_from(["auto", 0, 1, 1.0, 8, "8", "x", -4, True]),
     "skip_leaves": st.booleans(),

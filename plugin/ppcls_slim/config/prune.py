@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from ..common.registry import Registry
 from .base import Count, Ratio, Section, Side, absent_or, all_of, any_of, given, names_in_any_case, no
 
+BUDGETS = ("pruned_flops", "pruned_parameters")
 CRITERIA = Registry("ppcls_slim.prune.importance.criteria", "ppcls_slim.criteria", "pruning method", "CRITERION")
 
 
@@ -30,20 +31,48 @@ class ScheduleConfig(Section):
     )
 
 
+class ImportanceConfig(Section):
+    """``Slim.prune.importance``: how the scores of a channel's tensors become one number."""
+
+    aggregation: Optional[Literal["root", "sum", "mean", "max"]] = Field(
+        None,
+        description=(
+            "root: the filters of one convolution stand for the group, as PaddleSlim. sum, mean, max: of all tensors "
+            "that a channel touches. The criterion's own if absent: root for fpgm, l1_norm, l2_norm and random, sum "
+            "for taylor and hessian, mean for bn_scale."
+        ),
+    )
+    normalization: Optional[Literal["none", "mean", "max"]] = Field(
+        None,
+        description=(
+            "What the scores of each tensor are divided by before: nothing, their mean, their largest. If absent, "
+            "mean where weights alone are scored and tensors or layers are compared, none otherwise."
+        ),
+    )
+    batches: Count = Field(32, description="Training batches that taylor and hessian score.")
+
+
 _ASKED = any_of(given("pruned_ratio"), given("ratios", minProperties=1))
 _NOT_ZERO = {"not": {"const": 0}}
 _ALL_ZERO = {"additionalProperties": {"const": 0}}
 _SOME_RATIO = any_of(given("pruned_ratio", **_NOT_ZERO), given("ratios", **no(_ALL_ZERO)))
 _FLOPS = given("pruned_flops")
+_PARAMETERS = given("pruned_parameters")
+_GLOBAL = given("ranking", enum=["global", "isomorphic"])
+_WHOLE_GROUP = given("importance", **given("aggregation", enum=["sum", "mean", "max"]))
 _MIX = given("norm_ratio", **_NOT_ZERO)
 _BY_CONVOLUTION = given("schedule", **given("layers", const="convolutions"))
 _BY_DISTANCE = absent_or("name", pattern="^[fF][pP][gG][mM]$")
 _RULES = all_of(
-    any_of(_SOME_RATIO, _FLOPS),
-    no(all_of(_ASKED, _FLOPS)),
-    any_of(no(given("sensitivity_file")), _FLOPS),
-    any_of(no(_MIX), all_of(_SOME_RATIO, _BY_DISTANCE)),  # that it is not above a ratio, a schema cannot say
-    any_of(no(_BY_CONVOLUTION), all_of(no(_FLOPS), absent_or("align", enum=["auto", 1]))),
+    any_of(_SOME_RATIO, _FLOPS, _PARAMETERS),
+    no(all_of(_ASKED, any_of(_FLOPS, _PARAMETERS))),
+    no(all_of(_FLOPS, _PARAMETERS)),
+    any_of(no(given("sensitivity_file")), all_of(_FLOPS, no(_GLOBAL))),
+    any_of(no(_GLOBAL), _FLOPS, _PARAMETERS),
+    # That it is not above a ratio, a schema cannot say.
+    any_of(no(_MIX), all_of(_SOME_RATIO, _BY_DISTANCE, no(_WHOLE_GROUP))),
+    any_of(no(given("schedule")), no(any_of(_GLOBAL, _WHOLE_GROUP))),
+    any_of(no(_BY_CONVOLUTION), all_of(no(any_of(_FLOPS, _PARAMETERS)), absent_or("align", enum=["auto", 1]))),
 )
 
 
@@ -54,7 +83,10 @@ class PruneConfig(Section):
 
     name: str = Field(
         "fpgm",
-        description="How filters are scored: fpgm, l1_norm, l2_norm, or a plugin's.",
+        description=(
+            "How channels are scored. From weights: fpgm, l1_norm, l2_norm (PaddleSlim's), bn_scale. From training "
+            "batches: taylor, hessian. random is the control. Or a plugin's."
+        ),
         json_schema_extra=lambda schema: schema.update(names_in_any_case(CRITERIA.names())),
     )
     pruned_ratio: Optional[float] = Field(
@@ -91,9 +123,30 @@ class PruneConfig(Section):
         gt=0.0,
         lt=1.0,
         description=(
-            "Share of the FLOPs to remove (sensitive_prune): by sensitivity_file where given, "
-            "with one ratio for all layers otherwise."
+            "Share of the FLOPs to remove: by ranking, by sensitivity_file where given (sensitive_prune), or with "
+            "one ratio for all layers."
         ),
+    )
+    pruned_parameters: Optional[float] = Field(
+        None, gt=0.0, lt=1.0, description="Share of the parameters to remove, as pruned_flops."
+    )
+    importance: ImportanceConfig = Field(
+        default_factory=ImportanceConfig, description="How the scores of a channel's tensors become one number."
+    )
+    ranking: Optional[Literal["layer", "global", "isomorphic"]] = Field(
+        None,
+        description=(
+            "Who competes for a budget. layer: channels of one layer, with one ratio for all layers. global: "
+            "channels of all layers, by importance for each unit of the budget. isomorphic: channels of layers of "
+            "the same kind, with one ratio for all kinds. If absent, global for criteria that score whole groups, "
+            "layer for others."
+        ),
+    )
+    keep_at_least: float = Field(
+        0.1, ge=0.0, lt=1.0, description="Share of its channels that ranking leaves every layer."
+    )
+    per_cost: bool = Field(
+        True, description="ranking: global divides importance by what removing the channel saves of the budget."
     )
     sensitivity_file: Optional[str] = Field(
         None,
@@ -133,19 +186,42 @@ class PruneConfig(Section):
             raise ValueError(f"{value} is not [C, H, W]")
         return value
 
+    @property
+    def budget(self) -> Optional[str]:
+        """The key that says how much is to be saved in all; None where ratios are given."""
+        return next((key for key in BUDGETS if getattr(self, key) is not None), None)
+
     @model_validator(mode="after")
     def _something_to_do(self) -> PruneConfig:
         asked = self.pruned_ratio is not None or bool(self.ratios)
-        if not asked and self.pruned_flops is None:
-            raise ValueError("how much is to be pruned? Set pruned_ratio, ratios or pruned_flops")
-        if asked and self.pruned_flops is not None:
+        budgets = [key for key in BUDGETS if getattr(self, key) is not None]
+        if not asked and not budgets:
+            raise ValueError(f"how much is to be pruned? Set pruned_ratio, ratios, {' or '.join(BUDGETS)}")
+        if asked and budgets:
             raise ValueError(
-                "pruned_flops chooses the ratios itself: remove pruned_ratio and ratios, or pruned_flops"
+                f"{budgets[0]} chooses the ratios itself: remove pruned_ratio and ratios, or {budgets[0]}"
             )
+        if len(budgets) > 1:
+            raise ValueError(f"{' and '.join(budgets)} are two budgets: set one of them")
         if self.sensitivity_file is not None and self.pruned_flops is None:
             raise ValueError("sensitivity_file needs pruned_flops, the share of the FLOPs to remove")
         if asked and not self.pruned_ratio and not any(self.ratios.values()):
             raise ValueError("every ratio is 0: nothing would be pruned. Raise one, or remove the section")
+        return self
+
+    @model_validator(mode="after")
+    def _ranking_fits(self) -> PruneConfig:
+        by_layer = self.ranking in (None, "layer")
+        if not by_layer and self.budget is None:
+            raise ValueError(f"ranking: {self.ranking} needs a budget instead of ratios: {' or '.join(BUDGETS)}")
+        if not by_layer and self.sensitivity_file is not None:
+            raise ValueError(f"sensitivity_file ranks layers itself: remove ranking {self.ranking}, or the file")
+        whole_group = self.importance.aggregation not in (None, "root")
+        if self.schedule is not None and (whole_group or not by_layer):
+            key = "importance.aggregation" if whole_group else "ranking"
+            raise ValueError(f"schedule chooses anew in every layer after every epoch: remove {key}")
+        if self.norm_ratio and whole_group:
+            raise ValueError("norm_ratio is part of FPGM-mix, which scores one weight: remove importance.aggregation")
         return self
 
     @model_validator(mode="after")
@@ -159,8 +235,10 @@ class PruneConfig(Section):
                 "or raise pruned_ratio and every one of ratios"
             )
         if self.schedule is not None and self.schedule.layers == "convolutions":
-            if self.pruned_flops is not None:
-                raise ValueError("schedule.layers: convolutions needs pruned_ratio or ratios instead of pruned_flops")
+            if self.budget is not None:
+                raise ValueError(
+                    f"schedule.layers: convolutions needs pruned_ratio or ratios instead of {self.budget}"
+                )
             if self.align not in ("auto", 1):
                 raise ValueError(f"schedule.layers: convolutions counts as the paper does: remove align {self.align}")
         return self

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
+from typing import Optional
 
 import numpy as np
 
-from ..common.errors import SlimError
 from ..compat.paddle import paddle
 from .dependency.groups import Group
 from .importance import Criterion
+from .importance.group_scores import UNSCORED, check_finite, root_members
 from .importance.mix import lowest_channels, mix_counts
 from .ratios import GroupRatio, channel_counts
 
@@ -22,18 +22,16 @@ def channels_to_keep(
     group_ratios: Sequence[GroupRatio],
     align: int,
     norm_ratio: float = 0.0,
-    measured: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> list[np.ndarray]:
-    """Score the root weights of each group and select channels.
+    """Score the root weights of each group and select channels, as PaddleSlim does.
 
     Args:
         model: dense, with the weights to score.
-        criterion: scores the filters.
+        criterion: scores the filters of a weight.
         groups: of the model.
         group_ratios: one for each group.
         align: the numbers of channels kept are multiples of this.
         norm_ratio: share of the channels that is chosen by norm, see :mod:`.importance.mix`.
-        measured: by parameter name, what is scored in place of the weights.
 
     Returns:
         For each group bool ``[prunable channels]``, True for channels that are kept.
@@ -46,40 +44,49 @@ def channels_to_keep(
     for group, ratio, count in zip(groups, group_ratios, channel_counts(groups, group_ratios, align)):
         keep = np.ones(group.prunable_channels, dtype=bool)
         if count:
-            for root_weight, channel_index in _scored_filters(group):
-                axis = group.filters(root_weight).axis
-                weight = np.moveaxis(measured.get(root_weight, tensors[root_weight].numpy()), axis, 0)
-                check_finite(root_weight, weight)
-                channels = len(np.unique(channel_index[channel_index >= 0]))
+            for member in root_members(group):
+                weight = np.moveaxis(tensors[member.param].numpy(), member.axis, 0)
+                check_finite(member.param, weight)
+                channels = len(np.unique(member.index[member.index >= 0]))
                 total = count if channels == group.prunable_channels else round(channels * ratio.ratio)
                 counts = mix_counts(channels, ratio.ratio, norm_ratio, min(total, channels - 1))
-                keep[lowest_channels(criterion, weight, channel_index, counts)] = False
-            for part in group.keep_at_least_one:
-                keep[part[0]] |= not keep[list(part)].any()
+                keep[lowest_channels(criterion, weight, member.index, counts)] = False
+            _keep_one_of_each(group, keep)
         kept.append(keep)
     return kept
 
 
-def check_finite(name: str, weight: np.ndarray) -> None:
-    """Raise a SlimError if a weight has values that are not finite, which have no order."""
-    if not np.isfinite(weight).all():
-        raise SlimError(
-            f"{name} has values that are not finite: prune from a sound checkpoint, or lower the learning rate"
-        )
+def lowest_scores(
+    groups: Sequence[Group],
+    scores: Sequence[Optional[np.ndarray]],
+    group_ratios: Sequence[GroupRatio],
+    align: int,
+) -> tuple[list[np.ndarray], list[GroupRatio]]:
+    """Select channels by scores of whole groups.
 
-
-def _scored_filters(group: Group) -> list[tuple[str, np.ndarray]]:
-    """Return for each root weight which channel each of its filters decides about.
+    Args:
+        groups: of the model.
+        scores: for each group ``[prunable channels]``; None for groups without a score, which stay.
+        group_ratios: one for each group.
+        align: the numbers of channels kept are multiples of this.
 
     Returns:
-        (root weight, int ``[out_c]``): -1 for filters whose channel belongs to an earlier root weight, or to no
-        channel of the group.
+        For each group bool ``[prunable channels]``, True for channels that are kept; and the ratios, with a note on
+        groups without a score.
     """
-    seen = np.zeros(group.prunable_channels, dtype=bool)
-    found = []
-    for root_weight in group.root_weights:
-        index = group.filters(root_weight).index
-        own = np.where((index >= 0) & ~seen[index], index, -1)
-        seen[own[own >= 0]] = True
-        found.append((root_weight, own))
-    return found
+    kept, ratios = [], []
+    for group, values, ratio, count in zip(groups, scores, group_ratios, channel_counts(groups, group_ratios, align)):
+        keep = np.ones(group.prunable_channels, dtype=bool)
+        if values is None:
+            ratio = GroupRatio(0.0, ratio.note or UNSCORED)
+        else:
+            keep[np.argsort(values, kind="stable")[:count]] = False
+            _keep_one_of_each(group, keep)
+        kept.append(keep)
+        ratios.append(ratio)
+    return kept, ratios
+
+
+def _keep_one_of_each(group: Group, keep: np.ndarray) -> None:
+    for part in group.keep_at_least_one:
+        keep[part[0]] |= not keep[list(part)].any()

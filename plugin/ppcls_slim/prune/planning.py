@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Optional
 
 import numpy as np
@@ -12,11 +13,14 @@ from ..compat.paddle import paddle
 from ..config.prune import PruneConfig
 from . import importance
 from .analysis import Analysis, analyse_model, layers_of
-from .choose import channels_to_keep
+from .budget import budget_of
+from .budget_ratios import ratios_for_budget
+from .choose import channels_to_keep, lowest_scores
 from .dependency.groups import Group
-from .flops_target import ratios_for_flops
+from .importance.group_scores import group_scores
 from .plan import Decision, Plan
 from .planned import check_planned
+from .rank_channels import normalization_of, ranked_channels, ranking_of
 from .ratios import (
     GroupRatio,
     Sensitivity,
@@ -71,18 +75,41 @@ def plan_from(
     data: Optional[importance.TrainingData] = None,
 ) -> Plan:
     """Assign ratios, score and select: the part of :func:`make_plan` after the analysis."""
-    groups = analysis.groups
     align, reason = resolve_align(config, device)
-    group_ratios = assign_ratios(config, analysis, align, sensitivity)
-    criterion, scored = importance.measured(config.name, model, data)
-    kept = channels_to_keep(model, criterion, groups, group_ratios, align, config.norm_ratio, scored)
+    criterion = importance.get(config.name)
+    if data is not None:
+        data = replace(data, count=config.importance.batches)
+    if ranking_of(config, criterion) != "layer":
+        kept, group_ratios = ranked_channels(analysis, model, config, align, criterion, data)
+    else:
+        group_ratios = assign_ratios(config, analysis, model, align, sensitivity)
+        kept, group_ratios = _by_ratio(analysis, model, config, group_ratios, align, criterion, data)
     plan = plan_of_kept(analysis, model, config, kept, group_ratios, align, reason)
     if not plan.slices.params:
         raise SlimError(
-            f"Slim.prune prunes nothing: {_why_nothing(groups, group_ratios, align)}; raise the ratio, "
+            f"Slim.prune prunes nothing: {_why_nothing(analysis.groups, group_ratios, align)}; raise the ratio, "
             "lower align, or remove the section"
         )
     return plan
+
+
+def _by_ratio(
+    analysis: Analysis,
+    model: paddle.nn.Layer,
+    config: PruneConfig,
+    group_ratios: list[GroupRatio],
+    align: int,
+    criterion: importance.Criterion,
+    data: Optional[importance.TrainingData],
+) -> tuple[list[np.ndarray], list[GroupRatio]]:
+    """Select the channels with the lowest scores of each group: PaddleSlim's, or those of whole groups."""
+    groups = analysis.groups
+    aggregation = config.importance.aggregation or criterion.aggregation
+    if criterion.measure is None and aggregation == "root":
+        return channels_to_keep(model, criterion, groups, group_ratios, align, config.norm_ratio), group_ratios
+    normalization = normalization_of(config, criterion)
+    scores = group_scores(model, criterion, groups, aggregation, normalization, data)
+    return lowest_scores(groups, scores, group_ratios, align)
 
 
 def resolve_align(config: PruneConfig, device: str) -> tuple[int, str]:
@@ -95,25 +122,31 @@ def resolve_align(config: PruneConfig, device: str) -> tuple[int, str]:
 
 
 def assign_ratios(
-    config: PruneConfig, analysis: Analysis, align: int, sensitivity: Optional[Sensitivity] = None
+    config: PruneConfig,
+    analysis: Analysis,
+    model: paddle.nn.Layer,
+    align: int,
+    sensitivity: Optional[Sensitivity] = None,
 ) -> list[GroupRatio]:
-    """Return the ratio of each group, by ``pruned_ratio`` and ``ratios`` or by ``pruned_flops``.
+    """Return the ratio of each group, by ``pruned_ratio`` and ``ratios`` or by a budget.
 
     Args:
         config: the ``Slim.prune`` section.
         analysis: of the dense model.
+        model: dense.
         align: the numbers of channels kept are multiples of this.
         sensitivity: losses of accuracy, for ``pruned_flops`` by sensitivity.
 
     Raises:
-        SlimError: a name matches nothing or cannot be pruned, a group would keep no channel, or the share of the
-            FLOPs cannot be reached.
+        SlimError: a name matches nothing or cannot be pruned, a group would keep no channel, or the budget cannot be
+            met.
     """
-    if config.pruned_flops is None:
+    if config.budget is None:
         group_ratios = ratios_from_config(config, analysis)
     else:
         skipped = skipped_groups(config, analysis)
-        group_ratios = ratios_for_flops(analysis, skipped, config.pruned_flops, align, sensitivity)
+        budget = budget_of(config, analysis, model)
+        group_ratios = ratios_for_budget(analysis, skipped, budget, align, sensitivity)
     check_channels_left(analysis.groups, group_ratios, align)
     return group_ratios
 

@@ -6,18 +6,14 @@ entry point of the group ``ppcls_slim.criteria``, see :mod:`ppcls_slim.common.re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Optional
 
-import numpy as np
-
 from ...common.errors import SlimError
-from ...compat.paddle import paddle
 from ...config.prune import CRITERIA
 from .criterion import Criterion
 from .training_data import TrainingData
 
-__all__ = ["CRITERIA", "Criterion", "TrainingData", "get", "measured", "names", "of_weights_alone"]
+__all__ = ["CRITERIA", "Criterion", "TrainingData", "checked_data", "get", "names", "of_weights_alone"]
 
 
 def names() -> list[str]:
@@ -35,34 +31,35 @@ def get(name: str) -> Criterion:
 
 
 def of_weights_alone(name: str, where: str) -> Criterion:
-    """Return a criterion for a place that has no training batches.
+    """Return a criterion for a place that has no training batches and scores one weight at a time.
 
     Args:
         name: ``Slim.prune.name``.
         where: the key or command that cannot give it batches, for the message.
 
     Raises:
-        SlimError: there is no such criterion, or it needs them.
+        SlimError: there is no such criterion, or it needs more than a weight.
     """
     criterion = get(name)
     if criterion.measure is not None:
         weights = [other for other in names() if get(other).measure is None]
+        what = "scores training batches" if criterion.needs_batches else "scores more than one weight"
         raise SlimError(
-            f"Slim.prune.name: {name} scores training batches, which {where} does not give; use one of "
-            f"{', '.join(weights)} there"
+            f"Slim.prune.name: {name} {what}, which {where} does not give; use one of {', '.join(weights)} there"
         )
     return criterion
 
 
-def measured(
-    name: str, model: paddle.nn.Layer, data: Optional[TrainingData]
-) -> tuple[Criterion, Mapping[str, np.ndarray]]:
-    """Return a criterion and, by parameter name, what it scores in place of weights: nothing if it scores weights.
+def checked_data(criterion: Criterion, data: Optional[TrainingData]) -> Optional[TrainingData]:
+    """Return the training batches.
 
     Raises:
-        SlimError: there is no such criterion, or it needs training batches and there are none.
+        SlimError: the criterion needs them, and there are none.
     """
-    if data is None:
-        return of_weights_alone(name, "a plan without training"), {}
-    criterion = get(name)
-    return criterion, criterion.measure(model, data) if criterion.measure is not None else {}
+    if criterion.needs_batches and data is None:
+        others = [other for other in names() if not get(other).needs_batches]
+        raise SlimError(
+            f"Slim.prune.name: {criterion.name} scores training batches, which a plan without training does not "
+            f"give; use one of {', '.join(others)} there"
+        )
+    return data

@@ -50,7 +50,7 @@ def channels_to_prune(criterion: Criterion, weight: np.ndarray, channel_index: n
         scores, margins = (_channel_means(values, positions) for values in estimate)
         chosen = _lowest_by_estimate(criterion, weight, positions, scores, margins, count)
     if chosen is None:
-        chosen = _channel_means(criterion.score(weight, None), positions).argsort()[:count]
+        chosen = _channel_means(criterion.scores(weight, None), positions).argsort()[:count]
     return np.sort(channels[chosen])
 
 
@@ -98,7 +98,7 @@ def _lowest_by_estimate(
         return np.flatnonzero(certain)
     rows = np.concatenate([positions[channel] for channel in undecided])
     values = np.full(len(weight), np.nan, dtype=weight.dtype)
-    values[rows] = criterion.score(weight, rows)
+    values[rows] = criterion.scores(weight, rows)
     matrix = isinstance(positions, np.ndarray)
     exact = _channel_means(values, positions[undecided] if matrix else [positions[channel] for channel in undecided])
     order = np.argsort(exact, kind="stable")

@@ -13,7 +13,8 @@ from ...compat.paddle import paddle
 from ...config.prune import PruneConfig
 from .. import importance
 from ..analysis import Analysis
-from ..choose import channels_to_keep, check_finite
+from ..choose import channels_to_keep
+from ..importance.group_scores import check_finite
 from ..importance.mix import lowest_channels, mix_counts
 from ..ratios import GroupRatio
 from .mask_state import GROUPS

@@ -51,7 +51,7 @@ def make_schedule(
     analysis = analyse_model(model, config, input_shape)
     align, _ = resolve_align(config, device)
     sensitivity = sensitivity_of(analysis) if config.sensitivity_file else None
-    group_ratios = assign_ratios(config, analysis, align, sensitivity)
+    group_ratios = assign_ratios(config, analysis, model, align, sensitivity)
     if not any(channel_counts(analysis.groups, group_ratios, align)):
         raise SlimError("Slim.prune.schedule would zero nothing: raise the ratio, lower align, or remove the section")
     choice: Choice = GroupChoice(config, analysis, group_ratios, align)

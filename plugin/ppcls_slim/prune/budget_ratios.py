@@ -1,4 +1,4 @@
-"""Ratios that remove a share of the FLOPs, by sensitivity or with one ratio for all groups.
+"""Ratios that meet a budget, by sensitivity or with one ratio for all groups.
 
 As PaddleSlim's ``FilterPruner.sensitive_prune``: a level is searched by bisection, at which every group loses as many
 channels as the level allows. By sensitivity the level is the tolerated loss of accuracy, otherwise it is the ratio.
@@ -12,8 +12,8 @@ from typing import Optional
 
 import numpy as np
 
-from ..common.errors import SlimError
 from .analysis import Analysis
+from .budget import Budget
 from .dependency.groups import Group
 from .ratios import GroupRatio, Losses, Sensitivity, channel_counts
 from .slices import param_slices
@@ -21,26 +21,26 @@ from .slices import param_slices
 _BISECTIONS = 40
 
 
-def ratios_for_flops(
+def ratios_for_budget(
     analysis: Analysis,
     skipped: Sequence[Optional[str]],
-    target: float,
+    budget: Budget,
     align: int,
     sensitivity: Optional[Sensitivity],
 ) -> list[GroupRatio]:
-    """Return the ratios at the lowest level that removes a share of the FLOPs.
+    """Return the ratios at the lowest level that meets a budget.
 
     Args:
         analysis: of the dense model.
         skipped: for each group None if it may be pruned, otherwise why not.
-        target: share of the FLOPs to remove, between 0 and 1.
+        budget: share of the FLOPs or parameters to remove.
         align: the numbers of channels kept are multiples of this.
         sensitivity: losses of accuracy; None for one ratio for all groups.
 
     Raises:
-        SlimError: the share cannot be reached.
+        SlimError: the budget cannot be met.
     """
-    groups, cost = analysis.groups, analysis.cost
+    groups = analysis.groups
 
     def ratios_at(level: float) -> list[GroupRatio]:
         return [
@@ -50,17 +50,15 @@ def ratios_for_flops(
 
     def removed_at(level: float) -> float:
         counts = channel_counts(groups, ratios_at(level), align)
-        return 1.0 - cost.flops(_shapes_after(groups, counts, analysis.shapes)) / cost.flops()
+        return budget.share_removed(_shapes_after(groups, counts, analysis.shapes))
 
     high = _highest_level(groups, skipped, sensitivity)
-    if removed_at(high) < target:
-        raise SlimError(
-            f"Slim.prune.pruned_flops {target} cannot be reached: pruning all that can be pruned removes "
-            f"{removed_at(high):.3f} of the FLOPs; lower it, or shorten skip"
-        )
-    level = _smallest(lambda x: removed_at(x) >= target, high)
+    if removed_at(high) < budget.share:
+        raise budget.out_of_reach(removed_at(high))
+    level = _smallest(lambda x: removed_at(x) >= budget.share, high)
     how = f"loss of at most {level:.4f}" if sensitivity else f"ratio {level:.4f}"
-    return [replace(ratio, note=ratio.note or f"{how} for {target} of the FLOPs") for ratio in ratios_at(level)]
+    note = f"{how} for {budget.share:g} of the {budget.unit}"
+    return [replace(ratio, note=ratio.note or note) for ratio in ratios_at(level)]
 
 
 def ratio_for_loss(losses: Losses, loss: float) -> float:
