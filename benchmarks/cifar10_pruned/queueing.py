@@ -22,7 +22,8 @@ from .network import Network
 from .parameters import Parameters
 from .recipe import Recipe, read_runs
 from .record import curve_of, record_of, write_json
-from .run import Run, accuracy
+from .run import Run
+from .testing import accuracy
 
 AHEAD = 2
 """Epochs of a run that are queued on the device at a time."""
@@ -132,7 +133,7 @@ class Queue:
                 return
             else:
                 time.sleep(0.1)
-            if now - spoke >= self.options.status_every:
+            if self.active and now - spoke >= self.options.status_every:
                 spoke = now
                 self.say(*map(status_of, self.active))
 

@@ -11,12 +11,11 @@ from torch import Tensor
 from benchmarks.cifar10_repro.cifar10 import PAD, Cifar10
 
 from .distillation import compiled_loss_of, looked_up, loss_of
-from .layout import Layout, layout_of
+from .layout import Layout
 from .network import Network
 from .parameters import Parameters
 from .recipe import Recipe
-
-TEST_BATCH = 2000
+from .testing import count_right
 
 
 def steps_of(steps: int, in_graphs: bool) -> tuple[int, int]:
@@ -24,33 +23,6 @@ def steps_of(steps: int, in_graphs: bool) -> tuple[int, int]:
     if not in_graphs:
         return 1, steps
     return max(((k, steps // k * k) for k in range(8, 16)), key=lambda pair: pair[::-1])
-
-
-@torch.no_grad()
-def accuracy(state: Mapping[str, Tensor], data: Cifar10) -> float:
-    """Return the top-1 accuracy in percent of weights as they are saved, in the arithmetic of ``data``."""
-    device, dtype = data.mean.device, data.mean.dtype
-    layout = layout_of(state)
-    parameters = Parameters(layout, 1, device, dtype, low=False)
-    parameters.load(state)
-    network = Network.of(layout, 1, device, dtype, compiled=False)
-    return (
-        100.0
-        * int(count_right(network, parameters, parameters.leaves, parameters.stats, data))
-        / len(data.test_labels)
-    )
-
-
-def count_right(
-    network: Network, parameters: Parameters, params: Mapping[str, Tensor], stats: Mapping[str, Tensor], data: Cifar10
-) -> Tensor:
-    """Return how many test images a network gets right, on the device."""
-    right = torch.zeros((), device=data.mean.device, dtype=torch.int64)
-    for start in range(0, len(data.test_labels), TEST_BATCH):
-        images, labels = data.test_batch(start, TEST_BATCH)
-        logits = network.forward(params, stats, parameters.widened(images), False)
-        right += (logits.argmax(dim=1) == labels).sum()
-    return right
 
 
 class Run:
