@@ -72,6 +72,7 @@ PRUNE = {
     "keep_at_least": RATIO,
     "per_cost": st.booleans(),
     "sensitivity_file": st.sampled_from(["s.json", None, 3]),
+    "bn_batches": COUNT,
     "align": st.sampled_from(["auto", 0, 1, 1.0, 8, "8", "x", -4, True]),
     "skip_leaves": st.booleans(),
     "input_shape": st.sampled_from([[3, 32, 32], [3, 32], [3, 0, 32], [3, 32.0, 32], [3, 10**9, 32], [], None]),

@@ -156,7 +156,13 @@ def test_a_dense_configuration_still_trains_densely_and_says_so(cli, small, tmp_
     assert set(json.loads(sidecar.read_text())) == {"manifest", "written_by", "metric", "epoch"}
 
 
-def test_dry_run_plans_what_training_prunes(cli, small, tmp_path):
+@pytest.mark.parametrize(
+    "section",
+    [{"name": "fpgm", "pruned_ratio": 0.5}, {"name": "taylor", "pruned_flops": 0.5}],
+    ids=["fpgm", "taylor"],
+)
+def test_dry_run_plans_what_training_prunes(cli, small, tmp_path, section):
+    set_key(small, Slim__prune=section)
     dense = ("-o", "Slim=None", "-o", f"Global.output_dir={tmp_path / 'dense'}")
     assert cli("train", "-c", small, *dense).status == 0
     weights = ("-o", f"Global.pretrained_model={output_prefix(tmp_path / 'dense', 'latest')}")
@@ -168,6 +174,7 @@ def test_dry_run_plans_what_training_prunes(cli, small, tmp_path):
     assert cli("train", "-c", small, *weights).status == 0
     stem = output_prefix(tmp_path / "output", "latest")
     assert json.loads(stem.with_name("latest.slim.json").read_text())["prune"] == planned
+    assert planned["flops"]["pruned"] <= 0.5 * planned["flops"]["dense"]
 
 
 def test_dense_weights_are_loaded_before_they_are_judged(cli, small, tmp_path):

@@ -59,6 +59,11 @@ def batch_norms(model: paddle.nn.Layer) -> list[paddle.nn.Layer]:
     return [layer for layer in model.sublayers() if isinstance(layer, kinds)]
 
 
+def uses_running_stats_in_training(norm: paddle.nn.Layer) -> bool:
+    """Whether a batch normalization never estimates its statistics."""
+    return bool(getattr(norm, "_use_global_stats", False))
+
+
 def momentum(norm: paddle.nn.Layer) -> float:
     """Return the share of the old running statistics that a step in training mode keeps."""
     return float(norm._momentum)

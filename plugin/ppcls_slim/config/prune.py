@@ -7,7 +7,7 @@ from typing import Literal, Optional, Union
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ..common.registry import Registry
-from .base import Count, Ratio, Section, Side, absent_or, all_of, any_of, given, names_in_any_case, no
+from .base import Count, CountOrZero, Ratio, Section, Side, absent_or, all_of, any_of, given, names_in_any_case, no
 
 BUDGETS = ("pruned_flops", "pruned_parameters")
 CRITERIA = Registry("ppcls_slim.prune.importance.criteria", "ppcls_slim.criteria", "pruning method", "CRITERION")
@@ -158,6 +158,13 @@ class PruneConfig(Section):
     align: Union[Literal["auto"], Count] = Field(
         "auto",
         description="Round the channels kept to a multiple of this; auto: 8 on a GPU, 1 (as PaddleSlim) on a CPU.",
+    )
+    bn_batches: CountOrZero = Field(
+        32,
+        description=(
+            "Training batches on which batch normalizations estimate their running mean and variance anew after "
+            "pruning, before fine-tuning; 0 leaves them. Without schedule."
+        ),
     )
     skip_leaves: bool = Field(
         True, description="Keep all filters of convolutions whose output is an output of the model."

@@ -1,4 +1,4 @@
-"""``ppcls-slim plan``: what would be pruned, without data and without training."""
+"""``ppcls-slim plan``: what would be pruned, without training, and without data unless the criterion scores it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.types import ClasConfig
 from ..config.prune import PruneConfig
 from ..config.section import SlimConfig, read_section
+from ..prune import importance
 from ..prune.analysis import Analysis
 from ..prune.plan import Plan
 from ..prune.planning import make_plan
@@ -29,6 +30,7 @@ from .auto_resume import resolve
 from .build import build_dense
 from .preflight import find_checkpoint
 from .random_weights import random_weights_warnings
+from .training_batches import build_training_data
 
 
 def dry_run(config: ClasConfig, json_file: Optional[Path]) -> Plan:
@@ -93,7 +95,9 @@ def _new_plan(config: ClasConfig, section: PruneConfig, checkpoint: Optional[Che
         return read_sensitivities(path, model) if path else {}
 
     if section.schedule is None:
-        return make_plan(model, section, shape, device, sensitivity)
+        needs_batches = importance.get(section.name).needs_batches
+        data = build_training_data(config) if needs_batches else None
+        return make_plan(model, section, shape, device, sensitivity, data)
     schedule = make_schedule(model, section, shape, device, sensitivity)
     schedule.choose_and_zero(model)
     return remove_masked(model, schedule.record())

@@ -36,6 +36,7 @@ from .progress import BEST, Progress
 from .run import Run
 from .saving import CheckpointWriter
 from .states import State, state_of
+from .training_batches import feed, feed_with_labels
 
 
 class SlimEngine(Engine):
@@ -157,7 +158,7 @@ class SlimEngine(Engine):
             metadata=self.metadata,
             top1=self._top1 if self._can_evaluate() else None,
             training_data=getattr(self, "train_dataloader", ()),
-            feed=_feed_with_labels if getattr(self, "is_rec", False) else _feed,
+            feed=feed_with_labels if getattr(self, "is_rec", False) else feed,
             loss=getattr(self, "train_loss_func", None),
         )
 
@@ -195,14 +196,6 @@ class SlimEngine(Engine):
 
     def _top1(self, model: paddle.nn.Layer) -> float:
         return top1(model, self.eval_dataloader)
-
-
-def _feed(model: paddle.nn.Layer, batch: Any) -> Any:
-    return model(batch[0])
-
-
-def _feed_with_labels(model: paddle.nn.Layer, batch: Any) -> Any:
-    return model(batch[0], batch[1])
 
 
 def _base_seed(config: ClasConfig) -> int:

@@ -18,6 +18,7 @@ from ..prune.analysis import Analysis
 from ..prune.importance import TrainingData
 from ..prune.ratios import Sensitivity
 from ..prune.sensitivity import sensitivities
+from .training_batches import training_data
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,7 @@ class Run:
     @property
     def data(self) -> Optional[TrainingData]:
         """Training batches with their loss; None outside training."""
-        loss, several_labels = self.loss, self.config["Global"].get("use_multilabel", False)
-        if loss is None:
-            return None
-
-        def of_batch(model: paddle.nn.Layer, batch: Any) -> paddle.Tensor:
-            labels = batch[1] if several_labels else batch[1].reshape([len(batch[1]), -1])  # as PaddleClas trains
-            return loss(self.feed(model, batch), labels)["loss"]
-
-        return TrainingData(self.training_data, of_batch)
+        return None if self.loss is None else training_data(self.config, self.training_data, self.feed, self.loss)
 
     @property
     def gives_features(self) -> bool:

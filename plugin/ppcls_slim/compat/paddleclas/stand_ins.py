@@ -28,6 +28,7 @@ from ppcls.utils import save_load  # noqa: E402  (after PaddleClas was found)
 Engine: Any = ppcls_engine.Engine
 build_model = ppcls_engine.build_model
 build_dataloader = ppcls_engine.build_dataloader
+build_loss = with_key(ppcls_engine.build_loss, "Loss")
 _save_model = save_load.save_model
 
 

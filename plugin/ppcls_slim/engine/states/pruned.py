@@ -14,6 +14,7 @@ from ...config.prune import PruneConfig
 from ...prune.plan import Plan
 from ...prune.planning import make_plan
 from ...prune.pruner import prune
+from ...prune.reestimate_bn import reestimate_bn
 from ...report.paper_flops import both_counts
 from ...report.tables import plan_table
 from .. import loading
@@ -58,6 +59,9 @@ class Pruned(State):
         state = cls(Plan.from_json(made))
         state.rebuild(model)
         state.log(run)
+        seen = reestimate_bn(model, run.training_data, run.feed, section.bn_batches)
+        if seen:
+            logger.info(f"ppcls_slim: running statistics of batch normalization estimated anew on {seen} batches")
         top1 = run.measure_compressed(model, "pruned", "before fine-tuning")
         if top1 is not None:
             run.metadata.top1_pruned = top1
