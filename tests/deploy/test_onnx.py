@@ -292,6 +292,85 @@ def test_an_operator_that_cannot_be_converted_leaves_the_other_targets(job, monk
     assert not (job.folder / "onnx").exists()
 
 
+CRASHING = """
+import os, signal
+
+def export(program, parameters, target, opset_version, optimize_tool):
+    print("C++ stack")
+    os.kill(os.getpid(), signal.{name})
+"""
+
+
+def fake_converter(folder, text):
+    package = folder / "paddle2onnx"
+    package.mkdir(exist_ok=True)
+    (package / "__init__.py").write_text(text)
+    (package / "convert.py").touch()
+    (package / "paddle2onnx_cpp2py_export.py").touch()
+
+
+def test_a_converter_that_crashes_leaves_the_other_targets(job, monkeypatch, tmp_path):
+    from ppcls_slim.compat.onnx_conversion import Converter
+    from ppcls_slim.deploy.export import export
+    from ppcls_slim.deploy.onnx import float_graph
+
+    fake_converter(tmp_path, CRASHING.format(name="SIGSEGV"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(float_graph, "to_onnx", Converter())
+    with pytest.raises(SlimError) as raised:
+        export(replace(job, targets=["onnx", "paddle"]))
+    assert str(raised.value) == (
+        "onnx: paddle2onnx cannot convert Residual (it crashed with SIGSEGV): leave onnx and openvino out of "
+        "Slim.deploy.targets"
+    )
+    assert (job.folder / "inference.pdiparams").is_file()
+    assert not (job.folder / "onnx").exists()
+
+
+def test_a_converter_is_started_again_after_a_crash(monkeypatch, tmp_path):
+    from ppcls_slim.compat.onnx_conversion import Converter
+
+    target = tmp_path / "target.onnx"
+    monkeypatch.syspath_prepend(tmp_path)
+    convert = Converter()
+    fake_converter(tmp_path, CRASHING.format(name="SIGABRT"))
+    assert convert(tmp_path, tmp_path, target, 17) == "it crashed with SIGABRT"
+    fake_converter(tmp_path, "def export(*files, opset_version, enable_optimize): raise OSError(enable_optimize)")
+    assert convert(tmp_path, tmp_path, target, 17) == "False"  # as 1.x wants it
+
+
+@pytest.mark.paddle26
+def test_an_operator_that_the_converter_does_not_know_is_one_line(job):
+    from ppcls_slim.deploy.export import export
+
+    class Special(paddle.nn.Layer):
+        def forward(self, x):
+            return paddle.lgamma(x)
+
+    class Unusual(paddle.nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.special, self.fc = Special(), paddle.nn.Linear(16, 5)
+
+        def forward(self, x):
+            return self.fc(self.special(x).mean([1, 2]))
+
+    model = Unusual()
+    model.eval()
+    with pytest.raises(SlimError, match=r"convert Unusual \(it does not know lgamma( in Special)?\): leave onnx"):
+        export(replace(job, model=model, targets=["onnx"]))
+
+
+def test_a_model_is_converted_once_for_all_targets(quantized, monkeypatch):
+    from ppcls_slim.deploy.export import export
+    from ppcls_slim.deploy.onnx import float_graph
+
+    programs, convert = [], float_graph.to_onnx
+    monkeypatch.setattr(float_graph, "to_onnx", lambda *files: programs.append(files[0]) or convert(*files))
+    export(replace(quantized(), targets=["onnx", "openvino"]))
+    assert len(programs) == 2  # quantized, and dense to compare with
+
+
 def test_a_missing_package_names_the_extra(job, monkeypatch):
     import sys
 
