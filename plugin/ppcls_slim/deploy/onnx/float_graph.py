@@ -10,6 +10,7 @@ import onnxruntime
 
 from ...common.errors import SlimError
 from ...compat.onnx_conversion import to_onnx
+from .explicit_pads import write_pads
 
 OPSET = 17
 KEPT_APART = [
@@ -56,6 +57,7 @@ def _fold(raw: Path, folded: Path) -> None:
     providers = ["CPUExecutionProvider"]
     onnxruntime.InferenceSession(str(raw), options, providers=providers, disabled_optimizers=KEPT_APART)
     model = onnx.load(str(folded))
+    write_pads(model)
     used = {node.domain for node in model.graph.node}
     for opset in [one for one in model.opset_import if one.domain and one.domain not in used]:
         model.opset_import.remove(opset)  # ONNX Runtime declares its own domains

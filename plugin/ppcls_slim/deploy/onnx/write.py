@@ -7,7 +7,6 @@ from pathlib import Path
 
 import onnx
 
-from ...compat.paddle import paddle
 from ...compat.quantized_program import LayerScales, split_quantization
 from ...compat.reparameterization import merge_branches
 from .. import paddle_inference
@@ -54,9 +53,7 @@ def _float_model(job: ExportJob) -> tuple[onnx.ModelProto, dict[str, LayerScales
         layers = split_quantization(quantized_program(job), folder / paddle_inference.NAME)
     elif not any(folder.iterdir()):
         merge_branches(job.model)
-        spec = paddle.static.InputSpec(shape=[None, *job.input_shape], dtype="float32", name="x")
-        prefix = str(folder / paddle_inference.NAME)
-        paddle.jit.save(paddle.jit.to_static(job.model, input_spec=[spec], full_graph=True), prefix)
+        paddle_inference.save(job.model, job.input_shape, folder)
     model_name = type(getattr(job.model, "base_model", job.model)).__name__  # ExportModel has one
     return float_graph(*paddle_inference.files_of(folder), model_name), layers
 
