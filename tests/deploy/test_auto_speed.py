@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from ppcls_slim.common.errors import SlimError
@@ -36,17 +34,14 @@ class Engine:
         roles = {auto_speed.role_of(layer) for layer in self.written[folder]}
         milliseconds = 10 - sum(FLOAT_IS_FASTER.get(role, -1.0) for role in roles)
 
-        def run(images: np.ndarray) -> None:
-            time.sleep(milliseconds / 1e3)
-
-        return run
+        return lambda images: milliseconds
 
 
 @pytest.fixture
 def job(monkeypatch):
     monkeypatch.setattr(auto_speed, "layers_of_weights", lambda model: {f"{name}.w": name for name in LAYERS})
     monkeypatch.setattr(auto_speed, "replace", lambda job, **changes: SimpleNamespace(**{**vars(job), **changes}))
-    monkeypatch.setattr(auto_speed, "RUNS", 5)
+    monkeypatch.setattr(auto_speed, "latencies", lambda runs, times: [run() for run in runs])
     monkeypatch.setattr(auto_speed.logger, "info", lambda line: None)
     record = SimpleNamespace(layers=dict.fromkeys(LAYERS, "plain"))
     return SimpleNamespace(

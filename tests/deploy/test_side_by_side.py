@@ -9,16 +9,19 @@ import pytest
 
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddleclas.logger import logger
-from ppcls_slim.deploy.side_by_side import Row, advice, table
-from ppcls_slim.deploy.target import runners
+from ppcls_slim.deploy.advice import advice
+from ppcls_slim.deploy.side_by_side import Row, accuracy_holds, table
+from ppcls_slim.deploy.target import Verified, runners
 from ppcls_slim.verify.agreement import Agreement, agreement
 
 
-def row(name, model, precision, milliseconds, dense=10.0, top1=None):
-    return Row(name, model, precision, Path(name), 1000, milliseconds, dense / milliseconds, Agreement(top1, top1))
+def row(name, model, precision, milliseconds, dense=10.0, top1=None, holds=True):
+    found = Agreement(top1, top1)
+    return Row(name, model, precision, Path(name), 1000, milliseconds, dense / milliseconds, found, holds)
 
 
 DENSE = row("paddle", "dense", "fp32", 10.0)
+CLOSE = {"paddle": 0.5, "openvino": 0.8}
 
 
 def test_the_fastest_export_is_named_with_its_gain():
@@ -37,11 +40,70 @@ def test_the_fastest_export_is_named_with_its_gain():
     [("int8", "Slim.quant.skip: auto-speed"), ("fp32", "a larger ratio, or Slim.quant")],
 )
 def test_compression_that_gains_nothing_is_said_with_what_would_help(precision, helps):
-    (line,) = advice([DENSE, row("paddle", "dense", "bf16", 6.0), row("paddle", "exported", precision, 9.9)])
+    line, _ = advice([DENSE, row("paddle", "dense", "bf16", 6.0), row("paddle", "exported", precision, 9.9)])
     assert line == (
         f"paddle (paddle, {precision}) is no faster than the dense model in FP32 (1.01 times): try BF16 (1.67 times, "
         f"without training), another engine in Slim.deploy.targets, {helps}"
     )
+
+
+def test_what_to_deploy_is_said_though_compression_gains_nothing():
+    line = advice([DENSE, row("paddle", "exported", "int8", 9.9)])[-1]
+    assert line == (
+        "deploy paddle (paddle, int8): the fastest here, 1.01 times dense FP32 in the same engine; the dense model "
+        "in FP32 takes 10.000 ms (paddle)"
+    )
+
+
+def test_a_dense_model_that_is_faster_than_every_export_is_what_to_deploy():
+    line = advice([DENSE, row("paddle", "dense", "bf16", 6.0), row("paddle", "exported", "int8", 9.9)])[-1]
+    assert line == (
+        "deploy the dense model in BF16 (paddle, 6.000 ms): no export is as fast; the fastest is paddle (paddle, "
+        "int8), 9.900 ms, 1.01 times dense FP32 in the same engine"
+    )
+
+
+def test_an_export_whose_accuracy_does_not_hold_is_passed_over():
+    rows = [DENSE, row("paddle", "exported", "int8", 4.0), row("openvino", "exported", "int8", 2.0, holds=False)]
+    (line,) = advice(rows)
+    assert line == (
+        "deploy paddle (paddle, int8): the fastest here, 2.50 times dense FP32 in the same engine; openvino "
+        "(openvino, int8) is faster, but its accuracy does not hold"
+    )
+
+
+def test_where_no_accuracy_holds_the_closest_export_is_named():
+    rows = [DENSE, *(row(name, "exported", "int8", 4.0, top1=top1, holds=False) for name, top1 in CLOSE.items())]
+    (line,) = advice(rows)
+    assert line.startswith("deploy openvino (openvino, int8): the closest to the trained model, and not within")
+
+
+@pytest.mark.parametrize(
+    ("found", "warned", "holds"),
+    [
+        (Agreement(0.90, 0.97), False, True),  # 1 % of top-1 lost
+        (Agreement(0.88, 0.99), False, False),
+        (Agreement(None, 0.99), False, True),  # without labels predictions count
+        (Agreement(None, 0.97), False, False),
+        (Agreement(0.90, 0.99), True, False),  # the verified precision lost accuracy already
+        (Agreement(None, None), False, False),  # features in another precision: not known
+    ],
+)
+def test_accuracy_of_another_precision_holds_within_verify_threshold(found, warned, holds):
+    verified = Verified({"warned": warned}, found=Agreement(0.91, 1.0))
+    assert accuracy_holds(found, verified, 0.02, 1000) is holds
+
+
+def test_one_other_prediction_of_few_samples_is_no_loss_of_accuracy():
+    verified = Verified({}, found=Agreement(None, 1.0))
+    assert accuracy_holds(Agreement(None, 31 / 32), verified, 0.02, 32)
+    assert not accuracy_holds(Agreement(None, 30 / 32), verified, 0.02, 32)
+
+
+def test_accuracy_that_was_verified_holds_unless_export_warned():
+    for warned in (False, True):
+        verified = Verified({"warned": warned}, found=Agreement(None, None))
+        assert accuracy_holds(verified.found, verified, 0.02, 1000) is not warned
 
 
 def test_a_dense_model_in_bf16_that_is_as_fast_is_mentioned():

@@ -18,12 +18,13 @@ from ..compat.paddleclas.logger import logger
 from ..config.deploy import PADDLE
 from ..report.tables import Comparison
 from ..verify.accuracy import logits_of
+from .advice import advice
 from .auto_speed import slow_in_int8
 from .comparison import compare_with_dense, export_dense
 from .inference_yml import LABELS
 from .job import ExportJob
 from .paddle_inference import NAME, write_sidecar
-from .side_by_side import Exported, advice, side_by_side, table
+from .side_by_side import Exported, side_by_side, table
 from .target import Target, Verified, find_target
 
 

@@ -89,5 +89,6 @@ class ExportJob:
             plan=None,
             quant=None,
             settings=None,
+            scratch=self.scratch / "dense",
             options={},
         )

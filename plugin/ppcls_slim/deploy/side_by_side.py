@@ -1,4 +1,4 @@
-"""What was exported, for every engine and in every precision, side by side in one run; and which of it to deploy."""
+"""What was exported, for every engine and in every precision, side by side in one run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from prettytable import PrettyTable
 from ..report.tables import si
 from ..verify.agreement import Agreement, agreement
 from .job import ExportJob
-from .parity import int8_options
+from .parity import Int8Options, int8_options
 from .target import Runner, Target, Verified, runners
 from .timing import latencies
 
 RUNS = 20
-GAIN = 1.05
-"""Below this, an export is not called faster than the dense model."""
 DENSE, EXPORTED = "dense", "exported"
 
 
@@ -54,6 +52,7 @@ class Row:
         milliseconds: latency of one image, one thread.
         gain: latency of the dense model in FP32 in the same engine / of this.
         found: top-1, and the share of predictions as trained.
+        holds: whether its accuracy is within ``Slim.quant.verify_threshold`` of the trained model's.
     """
 
     name: str
@@ -64,6 +63,7 @@ class Row:
     milliseconds: float
     gain: float
     found: Agreement
+    holds: bool = True
 
 
 def side_by_side(job: ExportJob, exported: Mapping[str, Exported]) -> list[Row]:
@@ -79,13 +79,17 @@ def side_by_side(job: ExportJob, exported: Mapping[str, Exported]) -> list[Row]:
     ways = [way for name, one in exported.items() for way in _ways(name, one, job)]
     image = np.random.default_rng(0).standard_normal([1, *job.input_shape]).astype(np.float32)
     taken = latencies([partial(way.run, image) for way in ways], RUNS)
+    settings = job.quant_settings
+    threshold = Int8Options().threshold if settings is None else settings.verify_threshold
     first: dict[str, float] = {}
     rows = []
     for way, milliseconds in zip(ways, taken):
         gain = first.setdefault(way.name, milliseconds) / milliseconds
         size = (way.folder / way.target.weights).stat().st_size
-        found = _found(way, ways, exported[way.name].verified, job)
-        rows.append(Row(way.name, way.model, way.run.precision, way.folder, size, milliseconds, gain, found))
+        verified = exported[way.name].verified
+        found = _found(way, ways, verified, job)
+        holds = way.model == DENSE or accuracy_holds(found, verified, threshold, len(job.samples.images))
+        rows.append(Row(way.name, way.model, way.run.precision, way.folder, size, milliseconds, gain, found, holds))
     return rows
 
 
@@ -103,45 +107,6 @@ def table(rows: Sequence[Row]) -> str:
         accuracy = [_percent(row.found.top1), _percent(row.found.same)]
         shown.add_row([row.name, row.model, row.precision, size, latency, gain, *accuracy], divider=last)
     return shown.get_string()
-
-
-def advice(rows: Sequence[Row]) -> list[str]:
-    """What to deploy, in one line, behind a line for every target in which compression gains nothing."""
-    exports = [row for row in rows if row.model == EXPORTED]
-    best = min(exports, key=lambda row: row.milliseconds)
-    compressed = any(row.model == DENSE for row in rows)
-    if not compressed:
-        return [f"deploy {best.folder} ({best.name}, {best.precision}): the fastest here, {best.milliseconds:.3f} ms"]
-    lines = []
-    for name in dict.fromkeys(row.name for row in exports):
-        fastest = min((row for row in exports if row.name == name), key=lambda row: row.milliseconds)
-        if fastest.gain < GAIN:
-            lines.append(_no_gain(fastest, [row for row in rows if row.name == name]))
-    if best.gain >= GAIN:
-        line = f"deploy {best.folder} ({best.name}, {best.precision}): the fastest here, {best.gain:.2f} times dense "
-        lines.append(f"{line}FP32 in the same engine{_dense_is_as_fast(best, rows)}")
-    return lines
-
-
-def _no_gain(row: Row, rows_of_target: Sequence[Row]) -> str:
-    """What would help where compression gains nothing."""
-    helps = ["another engine in Slim.deploy.targets"]
-    bf16 = next((one for one in rows_of_target if one.precision == "bf16"), None)
-    if bf16 is not None and bf16.gain >= GAIN:
-        helps.insert(0, f"BF16 ({bf16.gain:.2f} times, without training)")
-    helps.append("Slim.quant.skip: auto-speed" if row.precision == "int8" else "a larger ratio, or Slim.quant")
-    return (
-        f"{row.folder} ({row.name}, {row.precision}) is no faster than the dense model in FP32 ({row.gain:.2f} "
-        f"times): try {', '.join(helps)}"
-    )
-
-
-def _dense_is_as_fast(best: Row, rows: Sequence[Row]) -> str:
-    """A hint where the dense model in another precision costs the same time, and no accuracy."""
-    other = min((row for row in rows if row.model == DENSE), key=lambda row: row.milliseconds)
-    if other.milliseconds > best.milliseconds * GAIN:
-        return ""
-    return f"; the dense model in {other.precision.upper()} takes {other.milliseconds:.3f} ms ({other.name})"
 
 
 @dataclass(frozen=True)
@@ -170,6 +135,24 @@ def _found(way: _Way, ways: Sequence[_Way], verified: Verified, job: ExportJob) 
     if job.quant is None:  # on the samples that the first was verified on
         return agreement(reference.run, way.run, job.samples.images, None, len(job.samples.images))
     return agreement(reference.run, way.run, job.samples.images, job.evaluation(), int8_options(job).samples)
+
+
+def accuracy_holds(found: Agreement, verified: Verified, threshold: float, samples: int) -> bool:
+    """Whether a row keeps the accuracy of the trained model; what was not verified itself is held against what was.
+
+    Args:
+        found: of the row.
+        verified: of its target.
+        threshold: share of top-1 that may be lost, or, without labels, of predictions that may be others.
+        samples: that were compared without labels; one of them may always be another.
+    """
+    if verified.figures.get("warned", False):
+        return False
+    if found is verified.found:
+        return True
+    if found.top1 is not None and verified.found.top1 is not None:
+        return verified.found.top1 - found.top1 <= threshold
+    return found.same is not None and (1 - found.same) * samples <= max(threshold * samples, 1.0)
 
 
 def _percent(share: Optional[float]) -> str:

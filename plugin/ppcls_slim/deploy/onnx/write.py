@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 
-from ...compat.paddle import paddle
-from ...compat.quantized_program import split_quantization
+from ...compat.quantized_program import LayerScales, split_quantization
 from ...compat.reparameterization import merge_branches
 from .. import paddle_inference
 from ..job import ExportJob
@@ -34,34 +32,30 @@ def write_onnx(job: ExportJob, path: Path, placement: Placement) -> None:
     Raises:
         SlimError: an operator cannot be converted, or int8 cannot express what was trained.
     """
-    scratch = path.with_name(f"{path.stem}.parts")
-    scratch.mkdir()
-    try:
-        if job.quant is None:
-            graph = Graph(_float_model(job, scratch))
-            fold_batch_norms(graph, {})
-            _name_layers(graph, layers_of_weights(job.model))
-        else:
-            layers = split_quantization(quantized_program(job), scratch / "float")
-            graph = Graph(float_graph(scratch / "float.pdmodel", scratch / "float.pdiparams"))
-            layers = fold_batch_norms(graph, layers)
-            layers = {weight: scales for weight, scales in layers.items() if weight not in job.left_float.values()}
-            _name_layers(graph, layers_of_weights(job.model))
-            measure = largest_magnitudes(graph.model, job.samples.images)
-            quantize_graph(graph, layers, placement, measure)
-    finally:
-        shutil.rmtree(scratch)
+    model, layers = _float_model(job)
+    graph = Graph(model)
+    layers = fold_batch_norms(graph, layers)
+    _name_layers(graph, layers_of_weights(job.model))
+    if job.quant is not None:
+        in_int8 = {weight: scales for weight, scales in layers.items() if weight not in job.left_float.values()}
+        quantize_graph(graph, in_int8, placement, largest_magnitudes(graph.model, job.samples.images))
     describe(graph.model, job.plan, job.quant)
     onnx.checker.check_model(graph.model)
     onnx.save(graph.model, str(path))
 
 
-def _float_model(job: ExportJob, scratch: Path) -> onnx.ModelProto:
-    merge_branches(job.model)
-    spec = paddle.static.InputSpec(shape=[None, *job.input_shape], dtype="float32", name="x")
-    prefix = scratch / paddle_inference.NAME
-    paddle.jit.save(paddle.jit.to_static(job.model, input_spec=[spec], full_graph=True), str(prefix))
-    return float_graph(*paddle_inference.files_of(scratch))
+def _float_model(job: ExportJob) -> tuple[onnx.ModelProto, dict[str, LayerScales]]:
+    """The float graph, and the grids of the quantized layers; converted once for all targets of a job."""
+    folder = job.scratch / "float"
+    folder.mkdir(parents=True, exist_ok=True)
+    layers: dict[str, LayerScales] = {}
+    if job.quant is not None:
+        layers = split_quantization(quantized_program(job), folder / paddle_inference.NAME)
+    elif not any(folder.iterdir()):
+        merge_branches(job.model)
+        paddle_inference.save(job.model, job.input_shape, folder)
+    model_name = type(getattr(job.model, "base_model", job.model)).__name__  # ExportModel has one
+    return float_graph(*paddle_inference.files_of(folder), model_name), layers
 
 
 def _name_layers(graph: Graph, owners: Mapping[str, str]) -> None:
