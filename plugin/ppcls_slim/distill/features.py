@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.errors import SlimError
-from ..common.name_patterns import expand
+from ..common.name_patterns import expand, matching
 from ..compat.paddle import paddle
 from ..graph.eval_mode import eval_mode
 from .losses import logits_of
@@ -88,20 +88,16 @@ def comparable(features: Mapping[str, float], student: Trial, teacher: Trial, ke
         SlimError: a pattern matches nothing, or a layer has another shape in the teacher.
     """
     agree = [name for name, shape in student.features.items() if teacher.features.get(name) == shape]
-    usable = f"; of one shape in both are {_some(agree)}" if agree else "; no layer is of one shape in both"
-    for name in features:
-        if name in agree or name not in student.features:
+    usable = f"of one shape in both are {_some(agree)}" if agree else "no layer is of one shape in both"
+    for pattern in features:
+        found = matching(pattern, list(student.features), key, "layer")
+        if set(found) & set(agree):
             continue
-        here, there = student.features[name], teacher.features.get(name)
+        here, there = student.features[found[0]], teacher.features.get(found[0])
         if there is None:
-            raise SlimError(f"{key}: the teacher has no layer '{name}'{usable}")
-        raise SlimError(f"{key}: '{name}' gives {here} in the student and {there} in the teacher{usable}")
-    if features and not agree:
-        raise SlimError(f"{key}: no layer of the student has the name and the shape of one of the teacher: remove it")
-    return {layer: features[pattern] for layer, pattern in expand(features, agree, key, _KIND).items()}
-
-
-_KIND = "layer with a teacher's of the same shape"
+            raise SlimError(f"{key}: the teacher has no layer '{found[0]}'; {usable}")
+        raise SlimError(f"{key}: '{found[0]}' gives {here} in the student and {there} in the teacher; {usable}")
+    return {layer: features[pattern] for layer, pattern in expand(features, agree, key, "layer").items()}
 
 
 def _some(names: Sequence[str]) -> str:
