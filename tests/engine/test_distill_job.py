@@ -63,7 +63,7 @@ def test_a_pruned_model_learns_from_what_it_was(cli, taught, tmp_path, monkeypat
     line = re.findall(r"Epoch 2/2\]\[Avg\].*" + ", ".join(f"{name}: {number}" for name in names), result.out)
     task, kl, feature, loss = map(float, line[0])
     assert loss == pytest.approx(0.75 * task + 0.25 * kl + feature, rel=1e-3)
-    assert re.search(r"the teacher is dense, top-1 9\d\.\d+ % on 64 training images", result.out)
+    assert re.search(r"the teacher is dense, top-1 (9|10)\d\.\d+ % on 64 training images", result.out)
     note = sidecar(latest(tmp_path / "output"))["distill"]
     assert (note["teacher"], note["weight"], note["temperature"]) == ("dense", 0.25, 4.0)
     saved, dense = (paddle.load(f"{path}.pdparams") for path in (tmp_path / "output/teacher", DENSE))
@@ -110,7 +110,9 @@ def test_a_teacher_that_is_gone_or_another_stops_a_resumed_training(cli, taught,
         f"Slim.distill.teacher: {checkpoint}.pdparams did not learn from {teacher}: {remedy}"
     )
     teacher.unlink()
-    assert cli(*again).message.endswith(f"there is no {teacher}, from which {checkpoint}.pdparams learned: {remedy}")
+    assert cli(*again).message.endswith(
+        f"teacher.pdparams, from which {checkpoint}.pdparams learned, is not in its folder or above: {remedy}"
+    )
     named = cli(*again, "-o", f"Slim.distill.teacher={DENSE}", "-o", f"Global.output_dir={tmp_path / 'other'}")
     assert named.status == 0, named.err
     assert f"the teacher was dense until now, and is {DENSE}.pdparams now" in named.out
@@ -199,7 +201,9 @@ def test_averaged_weights_and_accumulated_gradients(cli, taught, tmp_path):
         assert "EMA: this PaddleClas keeps no moving average" in cli("train", "-c", path).message
         return
     assert "DistillLoss" in trained(cli, path).out
-    averaged, stepped = (paddle.load(f"{latest(tmp_path / 'output')}{suffix}") for suffix in (".pdparams", ".pdema"))
+    folder = latest(tmp_path / "output").parent
+    others = [path for name in ("pdema", "ema.pdparams") for path in folder.glob(f"latest.{name}")]  # releases differ
+    averaged, stepped = (paddle.load(str(path)) for path in (folder / "latest.pdparams", others[0]))
     assert averaged.keys() == stepped.keys()
     assert any(not np.array_equal(averaged[name].numpy(), stepped[name].numpy()) for name in averaged)
 

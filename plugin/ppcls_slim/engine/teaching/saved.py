@@ -65,5 +65,6 @@ def saved_teacher(student: Optional[Checkpoint]) -> Checkpoint:
     if there:
         raise SlimError(f"{KEY}.teacher: {student.weights} did not learn from {there[0]}: restore it, or {remedy}")
     raise SlimError(
-        f"{KEY}.teacher: there is no {files[-1]}, from which {student.weights} learned: restore it, or {remedy}"
+        f"{KEY}.teacher: {files[0].name}, from which {student.weights} learned, is not in its folder or above: "
+        f"restore it, or {remedy}"
     )

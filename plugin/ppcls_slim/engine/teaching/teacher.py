@@ -11,6 +11,7 @@ from typing import Optional
 from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint
 from ...common.errors import SlimError
+from ...common.name_patterns import matching
 from ...compat.paddle import paddle
 from ...compat.paddleclas.config import copy_config, read_yaml_config
 from ...compat.paddleclas.logger import logger
@@ -65,7 +66,10 @@ def find_teacher(model: paddle.nn.Layer, state: State, run: Run) -> Optional[Tea
         logger.info(f"ppcls_slim: {KEY}: Global.epochs is 0, and nothing is learned from a teacher")
         return None
     teacher = _as_loaded(model, state, run) if settings.from_itself else _named(settings, run)
-    _check_fits(teacher, trial(model, blank(run)), run)
+    ours = trial(model, blank(run))
+    _check_fits(teacher, ours, run)
+    for pattern in settings.features:  # before minutes of pruning
+        matching(pattern, list(ours.features), f"{KEY}.features", "layer")
     _look_at_knowledge(teacher, run)
     return teacher
 
