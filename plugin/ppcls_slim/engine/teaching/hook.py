@@ -96,7 +96,7 @@ def teaching_hooks(lessons: Optional[Lessons], engine: ClasEngine, metadata: Met
     folder = Path(engine.output_dir)
     digest = broadcast_from_rank0(lambda: _saved_digest(lessons.teacher, folder))
     before, settings = metadata.distill, lessons.settings
-    if before is not None and (before.teacher, before.sha256) != (lessons.teacher.name, digest):
+    if before is not None and before.teacher != lessons.teacher.name:
         logger.info(f"ppcls_slim: the teacher was {before.teacher} until now, and is {lessons.teacher.name} now")
     metadata.distill = TaughtBy(
         teacher=lessons.teacher.name, sha256=digest, weight=settings.weight, temperature=settings.temperature
@@ -106,7 +106,7 @@ def teaching_hooks(lessons: Optional[Lessons], engine: ClasEngine, metadata: Met
 
 def _saved_digest(teacher: Teacher, folder: Path) -> Optional[str]:
     """SHA-256 of the file that holds a teacher's weights; in the first process."""
-    file = teacher.weights
-    if teacher.name == DENSE and (file is None or file.resolve() != weights_in(folder).resolve()):
-        file = save_teacher(teacher.model, folder)
-    return checkpoints.sha256(file) if file is not None else None
+    there = weights_in(folder)
+    if teacher.name != DENSE or (there.is_file() and checkpoints.sha256(there) == teacher.sha256):
+        return teacher.sha256
+    return checkpoints.sha256(save_teacher(teacher.model, folder))

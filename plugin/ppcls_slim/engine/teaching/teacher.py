@@ -41,11 +41,13 @@ class Teacher:
         model: gives scores of the classes.
         name: for people: ``dense``, or the file of its weights, or of its configuration.
         weights: the file of its weights; None of weights that are nowhere but in it.
+        sha256: of that file.
     """
 
     model: paddle.nn.Layer
     name: str
-    weights: Optional[Path]
+    weights: Optional[Path] = None
+    sha256: Optional[str] = None
 
 
 def find_teacher(model: paddle.nn.Layer, state: State, run: Run) -> Optional[Teacher]:
@@ -66,6 +68,7 @@ def find_teacher(model: paddle.nn.Layer, state: State, run: Run) -> Optional[Tea
         logger.info(f"ppcls_slim: {KEY}: Global.epochs is 0, and nothing is learned from a teacher")
         return None
     teacher = _as_loaded(model, state, run) if settings.from_itself else _named(settings, run)
+    _check_same(teacher, run)
     ours = trial(model, blank(run))
     _check_fits(teacher, ours, run)
     for pattern in settings.features:  # before minutes of pruning
@@ -107,7 +110,7 @@ def _as_loaded(model: paddle.nn.Layer, state: State, run: Run) -> Teacher:
         )
     twin = build_untrained(run.config)
     checkpoints.load_exactly(twin, model.state_dict(), Path("the model before compression"))
-    return Teacher(twin, DENSE, None)
+    return Teacher(twin, DENSE)
 
 
 def _named(settings: DistillConfig, run: Run) -> Teacher:
@@ -124,7 +127,7 @@ def _named(settings: DistillConfig, run: Run) -> Teacher:
     if not is_pretrained(config["Arch"]):
         raise SlimError(f"{KEY}.config: {settings.config} names no weights: name them with {KEY}.teacher")
     with paddle.utils.unique_name.guard(), _naming(f"{KEY}.config"):
-        return Teacher(build_dense(config, "eval"), str(settings.config), None)
+        return Teacher(build_dense(config, "eval"), str(settings.config))
 
 
 def _with_arch(config: ClasConfig, other: ClasConfig, path: str) -> ClasConfig:
@@ -150,7 +153,7 @@ def _from_checkpoint(found: Checkpoint, config: ClasConfig, run: Run, name: Opti
                 raise SlimError(f"{found.weights} is for {there} classes, and this training for {here}")
         else:
             state.restore(model, found, replace(run, config=config, mode="eval"))
-    return Teacher(model, name or str(found.weights), found.weights)
+    return Teacher(model, name or str(found.weights), found.weights, checkpoints.sha256(found.weights))
 
 
 @contextmanager
@@ -160,6 +163,17 @@ def _naming(key: str) -> Iterator[None]:
         yield
     except SlimError as error:
         raise SlimError(f"{key}: {error}") from None
+
+
+def _check_same(teacher: Teacher, run: Run) -> None:
+    """A training is resumed with the file that it began with, and not with what was written over it since."""
+    before = run.resumed.metadata.distill if run.resumed is not None else None
+    if run.resumed is None or before is None or before.teacher != teacher.name or before.sha256 == teacher.sha256:
+        return
+    raise SlimError(
+        f"{KEY}.teacher: {teacher.name} is not what it was when {run.resumed.weights} learned from it: restore it, "
+        "or name another file to go on with another teacher"
+    )
 
 
 def _check_fits(teacher: Teacher, student: Trial, run: Run) -> None:
@@ -176,6 +190,8 @@ def _check_fits(teacher: Teacher, student: Trial, run: Run) -> None:
 
 def _look_at_knowledge(teacher: Teacher, run: Run) -> None:
     """Log a teacher's top-1 on some training images, and warn of one that does no better than chance."""
+    if run.config["Global"].get("use_dali"):
+        return  # its batches have another form
     hits = total = classes = 0
     for batch in run.training_data:
         with eval_mode(teacher.model):
