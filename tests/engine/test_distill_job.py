@@ -129,7 +129,8 @@ def test_a_teacher_that_is_gone_or_another_stops_a_resumed_training(cli, taught,
 def test_the_second_stage_has_the_teacher_of_the_first(cli, taught, tmp_path, first):
     """Without pruning the first stage has none, and the float model that it trains teaches the quantized one."""
     slim = {**({"prune": first} if first else {}), "quant": {**QUANT, "epochs": 1}}
-    result = trained(cli, taught(slim))
+    path = taught(slim)
+    result = trained(cli, path)
     assert result.out.count("DistillLoss") == (4 if first else 2)  # a step and an average of each epoch
     saved = weights(tmp_path / "output")
     for prefix in (path.with_suffix("") for path in (tmp_path / "output").rglob("latest.pdparams")):
@@ -140,6 +141,7 @@ def test_the_second_stage_has_the_teacher_of_the_first(cli, taught, tmp_path, fi
     else:
         best = str(output_prefix(tmp_path / "output/float", "best_model").relative_to(tmp_path / "output"))
         assert_same_weights({"": saved[f"{best}.pdparams"]}, {"": saved["teacher.pdparams"]})
+    assert "nothing is left to train" in trained(cli, path, "--resume", "auto").out
 
 
 @pytest.mark.paddle26
@@ -180,6 +182,12 @@ def test_a_network_of_another_architecture_teaches(cli, taught, tmp_path):
     big["Global"]["pretrained_model"] = str(weights_of_it)
     other.write_text(yaml.safe_dump(big))
     assert f"the teacher is {weights_of_it}.pdparams, top-1" in trained(cli, student).out
+
+
+def test_where_nothing_is_trained_nobody_teaches(cli, taught, tmp_path):
+    result = trained(cli, taught({"quant": QUANT}), "-o", "Global.epochs=0")
+    assert "Slim.distill: Global.epochs is 0, and nothing is learned from a teacher" in result.out
+    assert "distill" not in sidecar(output_prefix(tmp_path / "output", "best_model"))
 
 
 def test_images_that_are_mixed_have_mixed_answers(cli, taught):

@@ -11,7 +11,7 @@ from ..compat.paddleclas.config import copy_config
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import read_section
-from .auto_resume import is_auto, latest_checkpoint, same_training
+from .auto_resume import is_auto, latest_checkpoint, resolve, same_training
 from .engine import SlimEngine
 from .locking import output_folder_locked
 from .preflight import find_checkpoint
@@ -55,8 +55,11 @@ def _train_in_stages(config: ClasConfig) -> SlimEngine:
 
 def _leave_out_itself(first: ClasConfig) -> None:
     """Take out a teacher that would be the model itself: what the first stage trains is dense."""
-    slim = read_section(first)
-    if slim is not None and learns_from_itself(slim, find_checkpoint(first, "train")):
+    slim, resolved = read_section(first), copy_config(first)
+    if slim is None or slim.distill is None:
+        return
+    resolve(resolved)
+    if learns_from_itself(slim, find_checkpoint(resolved, "train")):
         first["Slim"].pop("distill")
 
 
