@@ -111,7 +111,7 @@ def test_random_weights(refused):
 
 def test_another_input():
     run = SimpleNamespace(input_shape=[3, 32, 32])
-    grey = Teacher(paddle.nn.Conv2D(1, 10, 3), "grey.pdparams", None)
+    grey = Teacher(paddle.nn.Conv2D(1, 10, 3), "grey.pdparams")
     with pytest.raises(
         SlimError, match=r"grey\.pdparams does not take the input of this .*Global\.image_shape \[3, 32, 32\]"
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .checks import check_distillation, learns_from_itself
+from .find import find_teacher
 from .hook import Lessons, teaching_hooks
-from .teacher import find_teacher
 
 __all__ = ["Lessons", "check_distillation", "find_teacher", "learns_from_itself", "teaching_hooks"]
