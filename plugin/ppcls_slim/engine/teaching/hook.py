@@ -96,7 +96,7 @@ def teaching_hooks(lessons: Optional[Lessons], engine: ClasEngine, metadata: Met
     folder = Path(engine.output_dir)
     digest = broadcast_from_rank0(lambda: _saved_digest(lessons.teacher, folder))
     before, settings = metadata.distill, lessons.settings
-    if before is not None and before.teacher != lessons.teacher.name:
+    if before is not None and before.teacher != lessons.teacher.name and before.sha256 != digest:
         logger.info(f"ppcls_slim: the teacher was {before.teacher} until now, and is {lessons.teacher.name} now")
     metadata.distill = TaughtBy(
         teacher=lessons.teacher.name, sha256=digest, weight=settings.weight, temperature=settings.temperature
