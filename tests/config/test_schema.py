@@ -116,6 +116,14 @@ QUANT = {
     "verify_samples": COUNT,
     "verify_threshold": RATIO,
 }
+WEIGHT = st.sampled_from([0, 0.5, 1, 1.0, 1.5, -0.1, 1e10, True, "1"])
+DISTILL = {
+    "teacher": st.sampled_from(["dense", "weights/ResNet50", "", 3, None]),
+    "config": st.sampled_from([None, "teacher.yaml", "", 3]),
+    "weight": WEIGHT,
+    "temperature": st.sampled_from([0, 0.5, 4, 1000, 1001, -1.0, "4"]),
+    "features": st.dictionaries(st.sampled_from(["a", "b.*"]), WEIGHT, max_size=2) | NAMES | st.just("a"),
+}
 REPORT = {"batch_sizes": st.lists(COUNT, max_size=2), "latency_runs": COUNT}
 
 
@@ -134,6 +142,7 @@ SECTION = st.fixed_dictionaries(
     optional={
         "prune": parts(PRUNE) | st.fixed_dictionaries({"pruned_ratio": st.just(0.5)}) | ANYTHING,
         "quant": parts(QUANT) | ANYTHING,
+        "distill": parts(DISTILL) | ANYTHING,
         "report": parts(REPORT) | ANYTHING,
         "prun": st.just({}),
     },
@@ -184,6 +193,12 @@ def test_schema_and_loader_agree_on_quantization(section):
     check({"Slim": {"quant": section}})
 
 
+@settings(max_examples=200, deadline=None)
+@given(parts(DISTILL, 5))
+def test_schema_and_loader_agree_on_distillation(section):
+    check({"Slim": {"prune": {"pruned_ratio": 0.5}, "distill": section}})
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -193,6 +208,9 @@ def test_schema_and_loader_agree_on_quantization(section):
         {"Slim": {"prune": False, "quant": {"name": "pact"}}},
         {"Slim": {"report": True}},
         {"Slim": {"report": False, "quant": None}},
+        {"Slim": {"quant": {}, "distill": {}}},
+        {"Slim": {"prune": {"pruned_ratio": 0.3}, "distill": {"weight": 0, "features": ["blocks.*"]}}},
+        {"Slim": {"quant": {}, "distill": {"teacher": "weights/big", "config": "big.yaml", "features": {"a": 0.5}}}},
         {"Slim": {"prune": {"name": "FPGM", "pruned_ratio": 0.3, "align": 8.0}}},
         {"Global": {"anything": 1}},
     ],
@@ -222,6 +240,12 @@ def test_both_accept(config):
         {"Slim": {"prune": {"pruned_ratio": 0.3, "input_shape": [3, 10**12, 10**12]}}},
         {"Slim": {"quant": {"calibration_batches": 10**30}}},
         {"Slim": {"report": {"batch_sizes": [0]}}},
+        {"Slim": {"quant": {}, "distill": {"weight": 1.5}}},
+        {"Slim": {"quant": {}, "distill": {"weight": -0.1}}},
+        {"Slim": {"quant": {}, "distill": {"weight": 0}}},
+        {"Slim": {"quant": {}, "distill": {"temperature": 0}}},
+        {"Slim": {"quant": {}, "distill": {"features": ["a", "a"]}}},
+        {"Slim": {"quant": {}, "distill": True}},
     ],
 )
 def test_both_refuse(config):

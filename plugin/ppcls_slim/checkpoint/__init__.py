@@ -7,7 +7,7 @@ the versions that wrote it and the SHA-256 of every file. A checkpoint is all of
 from __future__ import annotations
 
 from .fitting import Fit, fit, load_exactly, load_fitting
-from .metadata import AlphaHistory, Metadata, sidecar, versions
+from .metadata import AlphaHistory, Metadata, TaughtBy, sidecar, versions
 from .reading import Checkpoint, Weights, load_file, open_checkpoint, read_weights
 from .safetensors_files import write as write_safetensors
 from .writing import (
@@ -36,6 +36,7 @@ __all__ = [
     "Checkpoint",
     "Fit",
     "Metadata",
+    "TaughtBy",
     "Weights",
     "finish_interrupted",
     "fit",

@@ -17,6 +17,24 @@ from ..quant.alpha_history import AlphaHistory
 from ..quant.record import QuantRecord
 
 
+class TaughtBy(BaseModel):
+    """The teacher of ``Slim.distill``, and how much was learned from it.
+
+    Attributes:
+        teacher: ``dense``, the file of its weights, or its configuration.
+        sha256: of the file of its weights; None where ``Arch.pretrained`` loaded them.
+        weight: of the teacher in the loss.
+        temperature: of the softmax.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    teacher: str
+    sha256: Optional[str] = None
+    weight: float
+    temperature: float
+
+
 class Metadata(BaseModel):
     """Figures that later steps report. Keys that this version does not know are kept and written again.
 
@@ -29,6 +47,7 @@ class Metadata(BaseModel):
         metric: of these weights on the evaluation data, as PaddleClas counts it.
         epoch: after which these weights were saved.
         warnings: of the training, that later steps repeat.
+        distill: who taught the model, in the last training that had a teacher.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -41,6 +60,7 @@ class Metadata(BaseModel):
     metric: Optional[float] = None
     epoch: Optional[int] = None
     warnings: Optional[list[str]] = None
+    distill: Optional[TaughtBy] = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: what was set, and nothing else."""

@@ -1,11 +1,13 @@
 """What a user may write under ``Slim:``. Validation needs neither Paddle nor PaddleClas."""
 
+from .distill import DistillConfig
 from .prune import PruneConfig, ScheduleConfig
 from .quant import PactConfig, QuantConfig
 from .report import ReportConfig
 from .section import SlimConfig, json_schema, read_section
 
 __all__ = [
+    "DistillConfig",
     "PactConfig",
     "PruneConfig",
     "QuantConfig",

@@ -20,6 +20,7 @@ from ..common.errors import SlimError
 from ..common.validation import first_mistake
 from .base import Section, all_of, any_of, false_is_off, given, no, or_else
 from .deploy import DeployConfig
+from .distill import DistillConfig
 from .prune import PruneConfig
 from .quant import QuantConfig
 from .report import ReportConfig
@@ -56,6 +57,11 @@ class SlimConfig(Section):
     quant: Optional[QuantConfig] = Field(
         None, description="Quantization.", json_schema_extra=or_else({"const": False})
     )
+    distill: Optional[DistillConfig] = Field(
+        None,
+        description="Learn from a teacher while training: {} learns from the model before compression.",
+        json_schema_extra=or_else({"const": False}),
+    )
     deploy: DeployConfig = Field(default_factory=DeployConfig, description="What export writes.")
     report: Optional[ReportConfig] = Field(
         None,
@@ -76,7 +82,7 @@ class SlimConfig(Section):
             )
         return self
 
-    @field_validator("prune", "quant", "report", mode="before")
+    @field_validator("prune", "quant", "distill", "report", mode="before")
     @classmethod
     def _false_is_off(cls, value: Any) -> Any:
         return false_is_off(value)
@@ -108,12 +114,12 @@ def read_section(config: Configuration) -> Optional[SlimConfig]:
     if section is None:
         return None
     if not isinstance(section, Mapping):
-        raise SlimError(f"Slim: expected a section with the key prune, quant or report, found {section!r:.80}")
+        raise SlimError(f"Slim: expected a section with prune, quant, distill or report, found {section!r:.80}")
     try:
         slim = SlimConfig.model_validate(_plain(section))
     except ValidationError as error:
         raise SlimError(first_mistake(error, SlimConfig, "Slim")) from None
-    acts = slim.prune or slim.quant or slim.report or "deploy" in slim.model_fields_set
+    acts = slim.prune or slim.quant or slim.distill or slim.report or "deploy" in slim.model_fields_set
     return slim if acts else None
 
 

@@ -36,6 +36,7 @@ from .progress import BEST, Progress
 from .run import Run
 from .saving import CheckpointWriter
 from .states import State, state_of
+from .teaching import Lessons, check_distillation, find_teacher, teaching_hooks
 from .training_batches import feed, feed_with_labels
 
 
@@ -59,6 +60,7 @@ class SlimEngine(Engine):
     """
 
     state: State
+    _lessons: Optional[Lessons]
     train_epoch_func: Callable[..., None]
 
     def __init__(self, config: ClasConfig, mode: str = "train"):
@@ -70,6 +72,7 @@ class SlimEngine(Engine):
         self._found = auto_resume.resolve(config) if mode == "train" else None
         self.checkpoint: Optional[Checkpoint] = preflight.find_checkpoint(config, mode)
         preflight.check_compression(config, self.slim, self.checkpoint, mode)
+        check_distillation(config, self.slim, self.checkpoint, mode)
         self.metadata = self.checkpoint.metadata.model_copy(deep=True) if self.checkpoint is not None else Metadata()
         self.progress = Progress(_base_seed(config))
         self._hooks: list[Hook] = []
@@ -107,6 +110,7 @@ class SlimEngine(Engine):
             self._hooks = [
                 Seeding(self.progress, self.train_dataloader),
                 *self.state.hooks(self.metadata, self.progress),
+                *teaching_hooks(self._lessons, self, self.metadata),
             ]
             with self._names.in_use(), while_training(writer.save_model, self._resume):
                 super().train()
@@ -144,7 +148,9 @@ class SlimEngine(Engine):
         model = build_dense(config, mode, fetch_pretrained=state.fetches_pretrained)
         if run.checkpoint is not None:
             state.restore(model, run.checkpoint, run)
+        teacher = find_teacher(model, state, run)
         self.state = state.begin(model, run)
+        self._lessons = Lessons.plan(teacher, model, run)
         return model
 
     def _run(self) -> Run:

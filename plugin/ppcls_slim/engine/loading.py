@@ -22,7 +22,7 @@ MAX_MISSING = 0.1
 """Share of a model's tensors that dense weights may lack."""
 
 
-def load_what_fits(model: paddle.nn.Layer, checkpoint: Checkpoint, config: ClasConfig, untrained_head: bool) -> None:
+def load_what_fits(model: paddle.nn.Layer, checkpoint: Checkpoint, config: ClasConfig, untrained_head: bool) -> Fit:
     """Load dense weights, and say what stays as it was built.
 
     Args:
@@ -30,6 +30,9 @@ def load_what_fits(model: paddle.nn.Layer, checkpoint: Checkpoint, config: ClasC
         checkpoint: of dense weights.
         config: PaddleClas configuration.
         untrained_head: whether the classifier may stay untrained, if it has another number of classes.
+
+    Returns:
+        What became of the tensors.
 
     Raises:
         SlimError: a weight has another shape, too many are missing, or they are those of a quantized model.
@@ -48,6 +51,7 @@ def load_what_fits(model: paddle.nn.Layer, checkpoint: Checkpoint, config: ClasC
         )
     unused = f"; {len(found.unused)} of the file are not in the model" if found.unused else ""
     logger.info(f"ppcls_slim: dense weights from {source}: {found.loaded} tensors{unused}")
+    return found
 
 
 def _check_missing(found: Fit, weights: Mapping[str, Any], source: Path, config: ClasConfig) -> None:

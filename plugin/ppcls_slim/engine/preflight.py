@@ -148,12 +148,21 @@ def find_checkpoint(config: ClasConfig, mode: str) -> Optional[Checkpoint]:
     key = "Global.checkpoints" if resume else "Global.pretrained_model"
     if not path:
         return None
-    if str(path).startswith(("http://", "https://")):
-        path = _download(str(path), key)
-    found = checkpoints.open_checkpoint(str(path), key)
+    found = open_named(str(path), key)
     if resume:
         _check_resumed(found, read_section(config) or SlimConfig(), key)
     return found
+
+
+def open_named(path: str, key: str) -> Checkpoint:
+    """Open a checkpoint, which an address may name, too.
+
+    Raises:
+        SlimError: see :func:`ppcls_slim.checkpoint.open_checkpoint`.
+    """
+    if path.startswith(("http://", "https://")):
+        path = _download(path, key)
+    return checkpoints.open_checkpoint(path, key)
 
 
 def _check_resumed(found: Checkpoint, slim: SlimConfig, key: str) -> None:

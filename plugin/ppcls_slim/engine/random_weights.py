@@ -14,7 +14,7 @@ def random_weights_warnings(config: ClasConfig, slim: SlimConfig, checkpoint: Op
     """Return what to tell about a training that compresses random weights; nothing about any other."""
     parts = {"Slim.prune": slim.prune, "Slim.quant": slim.quant}
     names = [name for name, section in parts.items() if section is not None]
-    if not names or checkpoint is not None or _is_pretrained(config["Arch"]):
+    if not names or checkpoint is not None or is_pretrained(config["Arch"]):
         return []
     verb = "starts" if len(names) == 1 else "start"
     return [
@@ -24,12 +24,12 @@ def random_weights_warnings(config: ClasConfig, slim: SlimConfig, checkpoint: Op
     ]
 
 
-def _is_pretrained(arch: Any) -> bool:
+def is_pretrained(arch: Any) -> bool:
     """Whether ``Arch``, or a part of it (a backbone, the models of a distillation), loads weights itself."""
     if isinstance(arch, list):
-        return any(_is_pretrained(part) for part in arch)
+        return any(is_pretrained(part) for part in arch)
     if not isinstance(arch, Mapping):
         return False
     if any(arch.get("pretrained_list") or []) or arch.get("pretrained"):
         return True
-    return any(_is_pretrained(part) for part in arch.values())
+    return any(is_pretrained(part) for part in arch.values())

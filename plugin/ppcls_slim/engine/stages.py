@@ -11,11 +11,12 @@ from ..compat.paddleclas.config import copy_config
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import read_section
-from .auto_resume import is_auto, latest_checkpoint, same_training
+from .auto_resume import is_auto, latest_checkpoint, resolve, same_training
 from .engine import SlimEngine
 from .locking import output_folder_locked
 from .preflight import find_checkpoint
 from .progress import Progress
+from .teaching import learns_from_itself
 
 FLOAT = "float"  # folder of the first stage in Global.output_dir
 
@@ -39,6 +40,7 @@ def _train_in_stages(config: ClasConfig) -> SlimEngine:
         return _train(config)
     first, second = copy_config(config), copy_config(config)
     first["Slim"].pop("quant")
+    _leave_out_itself(first)
     first["Global"]["output_dir"] = str(Path(config["Global"]["output_dir"]) / FLOAT)
     if slim.quant.learning_rate is not None:
         second["Optimizer"]["lr"]["learning_rate"] = slim.quant.learning_rate
@@ -49,6 +51,16 @@ def _train_in_stages(config: ClasConfig) -> SlimEngine:
     second["Global"].update(checkpoints=None, pretrained_model=str(_best_of(progress)))
     logger.info(f"ppcls_slim: second stage, {slim.quant.epochs} epochs of the quantized model")
     return _train(second, progress.training)
+
+
+def _leave_out_itself(first: ClasConfig) -> None:
+    """Take out a teacher that would be the model itself: what the first stage trains is dense."""
+    slim, resolved = read_section(first), copy_config(first)
+    if slim is None or slim.distill is None:
+        return
+    resolve(resolved)
+    if learns_from_itself(slim, find_checkpoint(resolved, "train")):
+        first["Slim"].pop("distill")
 
 
 def _second_has_begun(first: ClasConfig, second: ClasConfig) -> bool:

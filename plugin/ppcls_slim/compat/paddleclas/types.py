@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, Mapping
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping
 from typing import Any, Optional, Protocol
 
 
@@ -61,6 +61,7 @@ class ClasEngine(Protocol):
         is_rec: whether the model gives features of a batch instead of scores of classes.
         model: in ``DataParallel`` where several processes train.
         train_dataloader: in mode ``train``.
+        train_loss_func: ``Loss.Train``, of an output and labels; in mode ``train``.
         eval_dataloader: in mode ``eval``, and in mode ``train`` with ``Global.eval_during_train``.
         output_dir: ``Global.output_dir``.
     """
@@ -71,6 +72,7 @@ class ClasEngine(Protocol):
     is_rec: bool
     model: Any
     train_dataloader: DataLoader
+    train_loss_func: Callable[[Any, Any], Mapping[str, Any]]
     eval_dataloader: Optional[DataLoader]
     optimizer: list[Optimizer]
     output_dir: str

@@ -1,0 +1,1 @@
+"""Distillation: a model learns from a teacher's outputs while it is trained."""
