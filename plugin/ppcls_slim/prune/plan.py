@@ -7,8 +7,8 @@ instead of pruning again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Optional
 
 from pydantic import ValidationError
 
@@ -46,6 +46,39 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """What ``speedup`` or ``latency_ms`` asked for, and what came of it.
+
+    Attributes:
+        engine: with its version.
+        threads: CPU threads.
+        batch: images at once.
+        precision: ``fp32``.
+        target: milliseconds asked for.
+        dense: milliseconds of the dense model.
+        predicted: of the pruned model, before it was measured.
+        measured: of the pruned model, exported.
+    """
+
+    engine: str
+    threads: int
+    batch: int
+    precision: str
+    target: float
+    dense: float
+    predicted: float
+    measured: float
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        batch = f", batch {self.batch}" if self.batch > 1 else ""
+        return (
+            f"predicted {self.predicted:.3g} ms, measured {self.measured:.3g} ms, dense {self.dense:.3g} ms: "
+            f"{self.dense / self.measured:.2f} times on {self.engine}, {threads}{batch}"
+        )
+
+
+@dataclass(frozen=True)
 class Plan:
     """The decisions for all groups, and what they mean for every parameter.
 
@@ -61,6 +94,7 @@ class Plan:
         decisions: one for each group, in the order of the model.
         frozen: layer -> why its filters cannot be removed.
         slices: what the decisions mean for every parameter and layer.
+        latency: what was asked for and measured; None where the budget is another.
     """
 
     criterion: str
@@ -73,6 +107,7 @@ class Plan:
     decisions: tuple[Decision, ...]
     frozen: dict[str, str]
     slices: SlicePlan
+    latency: Optional[Latency] = None
 
     @property
     def pruned_flops(self) -> float:
@@ -97,6 +132,7 @@ class Plan:
             "conv_groups": self.slices.conv_groups,
             "sizes": self.slices.sizes,
             "sets": {name: ranges for ranges, name in sets.items()},
+            **({"latency": asdict(self.latency)} if self.latency is not None else {}),
         }
 
     @classmethod
@@ -124,6 +160,7 @@ class Plan:
                 decisions=tuple(map(_decision_from_json, part.groups)),
                 frozen=part.frozen,
                 slices=part.slices(),
+                latency=Latency(**part.latency.model_dump()) if part.latency is not None else None,
             )
         except ValidationError as error:
             reason = first_mistake(error, PlanPart)

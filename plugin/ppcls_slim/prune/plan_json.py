@@ -38,6 +38,19 @@ class CutPart(Part):
     picks: Optional[str] = None
 
 
+class LatencyPart(Part):
+    """``latency``: what was asked for, predicted and measured, in milliseconds; see :class:`.plan.Latency`."""
+
+    engine: str
+    threads: Size
+    batch: Size
+    precision: str
+    target: float = Field(gt=0.0)
+    dense: float = Field(gt=0.0)
+    predicted: float = Field(gt=0.0)
+    measured: float = Field(gt=0.0)
+
+
 def _dense_and_pruned(counts: dict[str, int]) -> dict[str, int]:
     if not counts.get("dense", 0) or "pruned" not in counts:
         raise ValueError("has to count the dense and the pruned model")
@@ -64,6 +77,7 @@ class PlanPart(Part):
     conv_groups: dict[str, Size]
     sizes: dict[str, Size]
     sets: dict[str, str]
+    latency: Optional[LatencyPart] = None
 
     def slices(self) -> SlicePlan:
         """Return what the plan means for every parameter.
