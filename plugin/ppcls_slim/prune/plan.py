@@ -19,6 +19,7 @@ from ..compat.paddle import paddle
 from ..graph.model import shapes_of
 from .apply import apply_slices
 from .dependency.code import Code
+from .latency_record import Latency
 from .plan_json import FORMAT, GroupPart, PlanPart
 from .ranges import from_ranges, to_ranges
 from .slices import ParamSlice, SlicePlan
@@ -43,39 +44,6 @@ class Decision:
     kept: tuple[int, ...]
     ratio: float
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Latency:
-    """What ``speedup`` or ``latency_ms`` asked for, and what came of it.
-
-    Attributes:
-        engine: with its version.
-        threads: CPU threads.
-        batch: images at once.
-        precision: ``fp32``.
-        target: milliseconds asked for.
-        dense: milliseconds of the dense model.
-        predicted: of the pruned model, before it was measured.
-        measured: of the pruned model, exported.
-    """
-
-    engine: str
-    threads: int
-    batch: int
-    precision: str
-    target: float
-    dense: float
-    predicted: float
-    measured: float
-
-    def __str__(self) -> str:
-        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        batch = f", batch {self.batch}" if self.batch > 1 else ""
-        return (
-            f"predicted {self.predicted:.3g} ms, measured {self.measured:.3g} ms, dense {self.dense:.3g} ms: "
-            f"{self.dense / self.measured:.2f} times on {self.engine}, {threads}{batch}"
-        )
 
 
 @dataclass(frozen=True)
@@ -160,7 +128,7 @@ class Plan:
                 decisions=tuple(map(_decision_from_json, part.groups)),
                 frozen=part.frozen,
                 slices=part.slices(),
-                latency=Latency(**part.latency.model_dump()) if part.latency is not None else None,
+                latency=part.latency.read() if part.latency is not None else None,
             )
         except ValidationError as error:
             reason = first_mistake(error, PlanPart)

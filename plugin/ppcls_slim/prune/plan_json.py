@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Optional
 
 from pydantic import AfterValidator, Field
 
+from .latency_record import LatencyPart
 from .ranges import from_ranges
 from .sidecar_types import Count, InputShape, Part, Settings, Size
 from .slices import ParamSlice, SlicePlan
@@ -36,19 +37,6 @@ class CutPart(Part):
     shape: list[Size] = Field(min_length=1)
     keep: dict[str, str]
     picks: Optional[str] = None
-
-
-class LatencyPart(Part):
-    """``latency``: what was asked for, predicted and measured, in milliseconds; see :class:`.plan.Latency`."""
-
-    engine: str
-    threads: Size
-    batch: Size
-    precision: str
-    target: float = Field(gt=0.0)
-    dense: float = Field(gt=0.0)
-    predicted: float = Field(gt=0.0)
-    measured: float = Field(gt=0.0)
 
 
 def _dense_and_pruned(counts: dict[str, int]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from ...graph.model import layer_of
 from ..analysis import Analysis
 from ..budget import Budget, Shapes
 from ..choose import lowest_scores
-from ..plan import Latency, Plan
+from ..latency_record import Latency
+from ..plan import Plan
 from ..ratios import GroupRatio, skipped_groups
 from ..slices import plan_slices
 from .layer_times import LayerTimes, layer_times
@@ -141,7 +142,7 @@ class _Search:
             )
             ratio = found.measured / self._target
             if CLOSE[0] <= ratio <= CLOSE[1]:
-                return self._told(found)
+                return self._told(found, tried)
             if everything and ratio > MET:
                 raise self._out_of_reach(found)
             self._fit = self._fit.times(found.measured / found.predicted)
@@ -151,7 +152,7 @@ class _Search:
                 f"Slim.prune.{self._config.budget} is not met in {ROUNDS} rounds: {best.measured:.3g} ms measured, "
                 f"{self._target:.3g} ms asked for on {self._meter.place}; is the machine busy? Try again"
             )
-        return self._told(best)
+        return self._told(best, tried)
 
     def _calibrated(self) -> tuple[float, Fit]:
         """Measure the dense network and one with half of its channels."""
@@ -201,12 +202,16 @@ class _Search:
     def _of_shapes(self, shapes: Shapes) -> float:
         return self._fit.constant + self._fit.scale * self._times.of_shapes({**self._analysis.shapes, **shapes})
 
-    def _told(self, found: _Tried) -> Plan:
+    def _told(self, found: _Tried, tried: Sequence[_Tried]) -> Plan:
         place = self._meter.place
         latency = Latency(
-            place.engine, place.threads, place.batch, place.precision,
-            self._target, self._dense, found.predicted, found.measured,
-        )  # fmt: skip
+            **asdict(place),
+            target=self._target,
+            dense=self._dense,
+            predicted=found.predicted,
+            measured=found.measured,
+            rounds=tuple((one.predicted, one.measured) for one in tried),
+        )
         self._meter.say(str(latency))
         return replace(found.plan, latency=latency)
 
