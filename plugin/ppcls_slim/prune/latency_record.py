@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from pydantic import Field
 
@@ -35,6 +36,10 @@ class Latency:
     measured: float
     rounds: tuple[tuple[float, float], ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {**asdict(self), "rounds": [list(one) for one in self.rounds]}
+
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         batch = f", batch {self.batch}" if self.batch > 1 else ""
@@ -55,7 +60,7 @@ class LatencyPart(Part):
     dense: float = Field(gt=0.0)
     predicted: float = Field(gt=0.0)
     measured: float = Field(gt=0.0)
-    rounds: list[tuple[float, float]] = Field(default_factory=list)
+    rounds: list[list[float]] = Field(default_factory=list)
 
     def read(self) -> Latency:
         """Return what it says."""

@@ -7,7 +7,7 @@ instead of pruning again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from pydantic import ValidationError
@@ -100,7 +100,7 @@ class Plan:
             "conv_groups": self.slices.conv_groups,
             "sizes": self.slices.sizes,
             "sets": {name: ranges for ranges, name in sets.items()},
-            **({"latency": asdict(self.latency)} if self.latency is not None else {}),
+            **({"latency": self.latency.to_json()} if self.latency is not None else {}),
         }
 
     @classmethod

@@ -49,12 +49,14 @@ class Contest:
         channels: prunable channels of each group.
         notes: why a group stays.
         per_cost: see :func:`.ranking.rank`.
+        fill: see :func:`.ranking.rank`.
     """
 
     candidates: Sequence[Optional[Candidate]]
     channels: Sequence[int]
     notes: Sequence[Optional[str]]
     per_cost: bool
+    fill: bool
 
     def under(self, budget: Budget) -> tuple[list[np.ndarray], list[GroupRatio]]:
         """Select channels.
@@ -66,7 +68,7 @@ class Contest:
             SlimError: the budget cannot be met.
         """
         try:
-            ranked = rank(self.candidates, self.channels, budget.of_widths, budget.cost, self.per_cost)
+            ranked = rank(self.candidates, self.channels, budget.of_widths, budget.cost, self.per_cost, self.fill)
         except BudgetError as error:
             raise budget.out_of_reach(1.0 - error.reached / budget.dense) from None
         return list(ranked.kept), _ratios(ranked, self.notes)
@@ -104,7 +106,7 @@ def contest(
         for group, values, note in zip(groups, compared, notes)
     ]
     channels = [group.prunable_channels for group in groups]
-    return Contest(candidates, channels, notes, config.per_cost and not isomorphic)
+    return Contest(candidates, channels, notes, config.per_cost and not isomorphic, fill=config.by_latency)
 
 
 def quantiles_of_kinds(

@@ -1,51 +1,29 @@
-"""ONNX graphs of a single layer, as it stands in a network.
-
-Engines keep feature maps in layouts of their own. A layer that is fed and read from outside would be timed with the
-conversion to and from them. So a convolution of one input channel stands before the layer, and a pooling that reads
-one position behind it; the same graph without the layer is timed, too, and subtracted.
-"""
+"""ONNX graphs of a single layer, and of what stands around it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ...prune.latency.meter import LayerPoint, LayerShape
+from ...prune.latency.meter import LayerPoint
+from .frame import groups_of, has_feeder, input_shape, pads_of
 
 OPSET, IR = 17, 8
 INPUT, OUTPUT = "x", "out"
 
 
-def layer_graph(point: LayerPoint, batch: int) -> onnx.ModelProto:
-    """Return a graph with the layer."""
-    return _Builder(batch).graph(point.shape, point.inputs, point.outputs)
+def layer_graph(point: LayerPoint, batch: int, alone: bool) -> onnx.ModelProto:
+    """Return the graph of a layer.
 
-
-def frame_graph(point: LayerPoint, batch: int) -> onnx.ModelProto:
-    """Return the same graph without the layer."""
-    return _Builder(batch).graph(point.shape, point.inputs, None)
-
-
-def input_shape(point: LayerPoint, batch: int) -> list[int]:
-    """Shape of the input of both."""
-    shape = point.shape
-    if shape.linear:
-        return [batch, shape.size[1], point.inputs] if shape.size[1] > 1 else [batch, point.inputs]
-    return [batch, _fed(point.inputs), *shape.size]
-
-
-def frame_key(point: LayerPoint) -> tuple[object, ...]:
-    """Equal for points whose graphs without the layer are equal."""
-    return point.shape.linear, point.shape.size, point.inputs
-
-
-def _fed(inputs: int) -> int:
-    """Channels of the input of the graph: those of an image are fed as they are."""
-    return inputs if inputs <= 4 else 1
+    Args:
+        point: the layer.
+        batch: images at once.
+        alone: without the layer: only what stands around it, see :mod:`.frame`.
+    """
+    return _Builder(batch).graph(point, alone)
 
 
 class _Builder:
@@ -57,20 +35,19 @@ class _Builder:
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
 
-    def graph(self, shape: LayerShape, inputs: int, outputs: Optional[int]) -> onnx.ModelProto:
-        point = LayerPoint(shape, inputs, outputs or inputs)
+    def graph(self, point: LayerPoint, alone: bool) -> onnx.ModelProto:
+        shape = point.shape
         last = INPUT
+        if has_feeder(point):
+            last = self._node("Conv", [last, self._weight([point.inputs, 1, 1, 1])])
         if shape.linear:
-            last = self._linear(last, point) if outputs else self._node("Relu", [last])
-        else:
-            if _fed(inputs) != inputs:
-                last = self._node("Conv", [last, self._weight([inputs, 1, 1, 1])])
-            if outputs:
-                last = self._convolution(last, point)
-        if outputs and shape.activation:
+            last = self._node("Relu", [last]) if alone else self._linear(last, point)
+        elif not alone:
+            last = self._convolution(last, point)
+        if shape.activation and not alone:
             last = self._activation(last, shape.activation)
         if not shape.linear:
-            size = shape.output if outputs else shape.size
+            size = shape.size if alone else shape.output
             last = self._node("MaxPool", [last], kernel_shape=[1, 1], strides=list(size))
         self._nodes.append(helper.make_node("Identity", [last], [OUTPUT]))
         rank = len(input_shape(point, self._batch))
@@ -89,9 +66,9 @@ class _Builder:
 
     def _convolution(self, last: str, point: LayerPoint) -> str:
         shape = point.shape
-        groups = _groups(point)
+        groups = groups_of(point)
         weight = self._weight([point.outputs, point.inputs // groups, *shape.kernel])
-        pads = [_pads(shape, axis) for axis in range(2)]
+        pads = [pads_of(shape, axis) for axis in range(2)]
         return self._node(
             "Conv",
             [last, weight, self._weight([point.outputs])],
@@ -126,17 +103,3 @@ class _Builder:
         name = f"w{len(self._weights)}"
         self._weights.append(numpy_helper.from_array(value, name))
         return name
-
-
-def _groups(point: LayerPoint) -> int:
-    shape = point.shape
-    if shape.grouping == "dense":
-        return 1
-    return point.inputs if shape.grouping == "depthwise" else point.inputs // shape.group_inputs
-
-
-def _pads(shape: LayerShape, axis: int) -> tuple[int, int]:
-    """What has to be padded for an output of this size, the smaller half first."""
-    reach = shape.dilation[axis] * (shape.kernel[axis] - 1) + 1
-    total = max(0, (shape.output[axis] - 1) * shape.stride[axis] + reach - shape.size[axis])
-    return total // 2, total - total // 2

@@ -18,7 +18,8 @@ from ..job import ExportJob
 from ..optional import needs
 from ..target import Target, find_target
 from .clock import milliseconds
-from .layer_runs import Run
+from .frame import frame_key
+from .layer_runs import Run, open_layers
 from .table import Table
 
 LAYER_RUNS = 15
@@ -104,15 +105,10 @@ class EngineMeter:
         return lambda: run(self._images)
 
     def _time(self, points: Sequence[LayerPoint]) -> dict[LayerPoint, float]:
-        with needs(self._engine):
-            # Packages of an extra.
-            from .layer_graphs import frame_graph, frame_key, input_shape, layer_graph
-            from .layer_runs import open_onnx, open_openvino
-        opened = {"onnx": open_onnx, "openvino": open_openvino}[self._engine]
         frames = {frame_key(point): point for point in points}
         batch, threads = self.place.batch, self.place.threads
-        runs = [opened(layer_graph(point, batch), input_shape(point, batch), threads) for point in points]
-        runs += [opened(frame_graph(point, batch), input_shape(point, batch), threads) for point in frames.values()]
+        runs = open_layers(self._engine, points, batch, threads, alone=False)
+        runs += open_layers(self._engine, list(frames.values()), batch, threads, alone=True)
         taken = milliseconds(runs, LAYER_RUNS, threads)
         around = dict(zip(frames, taken[len(points) :]))
         return {point: max(0.0, value - around[frame_key(point)]) for point, value in zip(points, taken)}

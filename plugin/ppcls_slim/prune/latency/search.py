@@ -192,7 +192,7 @@ class _Search:
             kept, ratios = self._select(self._budget((1.0 - error.share) * self._dense * (1 + 1e-6)))
         plan = self._plan_of(kept, ratios)
         dense, pruned = self._meter.network(plan.slices)
-        return _Tried(plan, cost.total(_counts(kept)), pruned * self._dense / dense), everything
+        return _Tried(plan, cost.total(_counts(kept)), float(pruned * self._dense / dense)), everything
 
     def _budget(self, milliseconds: float) -> TimeBudget:
         cost = self._times.cost(self._fit.scale, self._fit.constant)

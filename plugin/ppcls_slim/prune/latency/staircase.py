@@ -21,8 +21,8 @@ BASES = (64, 96)
 TOP = 128
 OTHER = 64
 """Width of the axis that is not looked at."""
-SAME = 0.85
-"""A width that costs this share of the step to the next block costs as much as the block."""
+SAME = 0.3
+"""A width that saves less than this share of what it would save on a line saves nothing."""
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)
 """Of the dense width, at which layers are measured."""
 NARROW = 32
@@ -88,8 +88,8 @@ def staircase(shape: LayerShape, axis: str, times: Mapping[LayerPoint, float]) -
         return linear()
     steps = [float(np.median([(at(base + r) - at(base)) / slope for base in BASES])) for r in RESIDUES]
     values = np.interp(np.arange(BLOCK), [0, *RESIDUES, BLOCK], [0.0, *steps, 1.0])
-    values = np.where(values >= SAME, np.maximum(values, 1.0), np.maximum(values, 0.0))
-    return Staircase(values)
+    same = 1.0 - values < SAME * (1.0 - np.arange(BLOCK) / BLOCK)
+    return Staircase(np.where(same, np.maximum(values, 1.0), np.maximum(values, 0.0)))
 
 
 def knots(dense: int) -> list[int]:
