@@ -22,6 +22,7 @@ from .frame import frame_key
 from .layer_runs import Run, open_layers
 from .table import Table
 
+KEY = "Slim.prune.on.engine"
 LAYER_RUNS = 15
 NETWORK_SECONDS = 6.0
 """How long a network and the dense one are timed in turns, at most."""
@@ -58,7 +59,7 @@ class EngineMeter:
         tell: Callable[[str], None],
     ):
         name, package = ENGINES[engine]
-        with needs(engine):
+        with needs(engine, KEY):
             version = importlib.metadata.version(package) if package else paddle.__version__
         self.place = Place(f"{name} {version}", on.threads, on.batch, "fp32")
         self._engine, self._job_of, self._tell = engine, job_of, tell
