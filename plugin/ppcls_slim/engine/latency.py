@@ -43,7 +43,7 @@ def latency_meter(
             f"Slim.deploy.targets: latency on {engine} cannot be measured; set Slim.prune.on.engine to one of "
             f"{', '.join(ENGINES)}"
         )
-    shape = tuple(config["Global"]["image_shape"])
+    shape = tuple(slim.prune.input_shape or config["Global"]["image_shape"])
     noise = np.random.default_rng(0).standard_normal([1, *shape], dtype=np.float32)
 
     def job_of(slices: Optional[SlicePlan], folder: Path) -> ExportJob:
