@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+import numpy as np
 import pytest
 
 from conftest import ROOT
@@ -61,3 +62,31 @@ def test_the_quickstart_for_three_engines_takes_less_than_three_minutes(cli, tmp
     assert len(paddle) > 300
     for other in others:
         assert sum(a == b for a, b in zip(paddle, other)) >= 0.985 * len(paddle)
+
+
+@pytest.mark.slow
+def test_the_quickstart_that_asks_for_twice_the_speed_gets_it_in_three_minutes(cli, tmp_path, monkeypatch):
+    pytest.importorskip("openvino", reason="openvino is not installed: pip install 'ppcls_slim[openvino]'")
+    monkeypatch.setenv("PPCLS_SLIM_CACHE", str(tmp_path / "cache"))
+    quickstart = ROOT / "ppcls_configs/quickstart"
+    weights = f"Global.pretrained_model={quickstart / 'digits_dense'}"
+    start = time.monotonic()
+    result = cli("train", "-c", quickstart / "digits_speedup.yaml", "-o", weights)
+    assert result.status == 0, result.err
+    assert time.monotonic() - start < 180
+    dense, pruned = row(result.out[result.out.rindex("| top-1 (evaluation data)") :], "top-1 (evaluation data)")
+    assert dense == 99.44
+    assert pruned >= 95.0
+    targets = "Slim.deploy.targets=[openvino]"
+    result = cli("export", "-c", quickstart / "digits_dense.yaml", "-o", weights, "-o", targets)
+    assert result.status == 0, result.err
+
+    from ppcls_slim.deploy.latency.clock import milliseconds
+    from ppcls_slim.deploy.target import find_target
+
+    names = ("digits_dense", "digits_speedup")
+    folders = [tmp_path / "inference" / name / "openvino" for name in names]
+    runs = [find_target("openvino").load(folder, precision="fp32") for folder in folders]
+    image = np.zeros([1, 3, 32, 32], dtype=np.float32)
+    before, after = milliseconds([lambda run=run: run(image) for run in runs], 100, threads=1)
+    assert before >= 1.9 * after

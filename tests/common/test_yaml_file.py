@@ -39,7 +39,7 @@ def refused(text: str) -> str:
         ("a: " + "[" * 90 + "]" * 90, ["nested deeper"]),
         ("a: " + "x" * 20_000, ["text of 20000 characters"]),
         ("3: 1", ["line 1", "int", "quotes"]),
-        ("on: 1", ["bool", "quotes"]),
+        ("true: 1", ["bool", "quotes"]),
         ("? [a]\n: 1", ["seq", "quotes"]),
         ("a: !!int word", ["not valid YAML"]),
         ("a: !!bool word", ["not valid YAML"]),
@@ -57,6 +57,11 @@ def test_what_is_refused(text, words):
     message = refused(text)
     for word in words:
         assert word in message
+
+
+def test_keys_that_yaml_1_2_reads_as_text_are_text():
+    assert parse_yaml("on: {engine: onnx}\nNo: on", "x.yaml") == {"on": {"engine": "onnx"}, "No": True}
+    assert "on is given twice" in refused("on: 1\n'on': 2")
 
 
 def test_what_is_read():

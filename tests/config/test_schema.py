@@ -60,6 +60,17 @@ PRUNE = {
     ),
     "pruned_flops": RATIO,
     "pruned_parameters": RATIO,
+    "speedup": st.sampled_from([1, 1.0, 1.5, 2, 1000, 1001, 0, -2, None, "2"]),
+    "latency_ms": st.sampled_from([0, 0.5, 8, -1, None, "8"]),
+    "on": st.fixed_dictionaries(
+        {},
+        optional={
+            "engine": st.sampled_from(["openvino", "onnx", "paddle", "openvin", "OpenVINO", None]),
+            "threads": COUNT,
+            "batch": COUNT,
+        },
+    )
+    | st.none(),
     "importance": st.fixed_dictionaries(
         {},
         optional={

@@ -1,7 +1,8 @@
 """Read a YAML file of the user's, strictly: what another reader would pass over or execute is one line of error.
 
 Refused are keys that are given twice (other readers take the last), keys that are not text, aliases that refer to
-themselves or unfold without end, tags, and files that are not text. A date stays the text that it is.
+themselves or unfold without end, tags, and files that are not text. A date stays the text that it is, and so does a
+key ``on``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from .errors import SlimError
 
 MOST_VALUES, MOST_LEVELS, MOST_CHARACTERS = 100_000, 50, 10_000
 """No configuration comes near; readers of a file take their time or the interpreter's stack somewhere above."""
+_TEXT_AS_KEYS = {"on", "off", "yes", "no"}
+"""Keys that are text in YAML 1.2, and to editors; PyYAML reads YAML 1.1, where they are true or false."""
 _PREFIX = "tag:yaml.org,2002:"
 _MERGE = f"{_PREFIX}merge"
 _NO_DATES = {
@@ -170,6 +173,8 @@ def _check_keys(node: yaml.MappingNode, path: tuple[str, ...], name: str) -> Non
         line = key.start_mark.line + 1
         if key.tag == _MERGE:
             continue
+        if key.tag == f"{_PREFIX}bool" and key.value.lower() in _TEXT_AS_KEYS:
+            key.tag = f"{_PREFIX}str"
         if key.tag != f"{_PREFIX}str":
             where = _where(node, path)
             kind = key.tag.removeprefix(_PREFIX)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Union
+import itertools
+from collections.abc import Sequence
+from typing import Any, Literal, Optional, Union
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from ..common.errors import did_you_mean
 from ..common.registry import Registry
 from .base import Count, CountOrZero, Ratio, Section, Side, absent_or, all_of, any_of, given, names_in_any_case, no
 
-BUDGETS = ("pruned_flops", "pruned_parameters")
+LATENCY_BUDGETS = ("speedup", "latency_ms")
+BUDGETS = ("pruned_flops", "pruned_parameters", *LATENCY_BUDGETS)
+LATENCY_ENGINES = ("paddle", "onnx", "openvino")
+"""Targets whose layers can be timed one by one."""
 CRITERIA = Registry("ppcls_slim.prune.importance.criteria", "ppcls_slim.criteria", "pruning method", "CRITERION")
 
 
@@ -52,27 +58,55 @@ class ImportanceConfig(Section):
     batches: Count = Field(32, description="Training batches that taylor and hessian score.")
 
 
+def _list_engines(schema: dict[str, Any]) -> None:
+    schema["anyOf"][0]["enum"] = list(LATENCY_ENGINES)
+
+
+class OnConfig(Section):
+    """``Slim.prune.on``: what the model shall be fast on."""
+
+    engine: Optional[str] = Field(
+        None,
+        description="paddle, onnx or openvino; the first of Slim.deploy.targets if absent.",
+        json_schema_extra=_list_engines,
+    )
+    threads: Count = Field(1, description="CPU threads of the engine.")
+    batch: Count = Field(1, description="Images at once.")
+
+    @field_validator("engine")
+    @classmethod
+    def _known_engine(cls, value: Optional[str]) -> Optional[str]:
+        if value is not None and value not in LATENCY_ENGINES:
+            near = did_you_mean(value, LATENCY_ENGINES)
+            raise ValueError(f"latency on '{value}' cannot be measured{near}; there are {', '.join(LATENCY_ENGINES)}")
+        return value
+
+
 _ASKED = any_of(given("pruned_ratio"), given("ratios", minProperties=1))
 _NOT_ZERO = {"not": {"const": 0}}
 _ALL_ZERO = {"additionalProperties": {"const": 0}}
 _SOME_RATIO = any_of(given("pruned_ratio", **_NOT_ZERO), given("ratios", **no(_ALL_ZERO)))
 _FLOPS = given("pruned_flops")
-_PARAMETERS = given("pruned_parameters")
+_BUDGET = any_of(*map(given, BUDGETS))
+_TWO_BUDGETS = any_of(*(all_of(given(one), given(other)) for one, other in itertools.combinations(BUDGETS, 2)))
+_BY_LATENCY = any_of(*map(given, LATENCY_BUDGETS))
 _GLOBAL = given("ranking", enum=["global", "isomorphic"])
 _WHOLE_GROUP = given("importance", **given("aggregation", enum=["sum", "mean", "max"]))
 _MIX = given("norm_ratio", **_NOT_ZERO)
 _BY_CONVOLUTION = given("schedule", **given("layers", const="convolutions"))
 _BY_DISTANCE = absent_or("name", pattern="^[fF][pP][gG][mM]$")
 _RULES = all_of(
-    any_of(_SOME_RATIO, _FLOPS, _PARAMETERS),
-    no(all_of(_ASKED, any_of(_FLOPS, _PARAMETERS))),
-    no(all_of(_FLOPS, _PARAMETERS)),
+    any_of(_SOME_RATIO, _BUDGET),
+    no(all_of(_ASKED, _BUDGET)),
+    no(_TWO_BUDGETS),
     any_of(no(given("sensitivity_file")), all_of(_FLOPS, no(_GLOBAL))),
-    any_of(no(_GLOBAL), _FLOPS, _PARAMETERS),
+    any_of(no(_GLOBAL), _BUDGET),
+    any_of(no(given("on")), _BY_LATENCY),
+    no(all_of(given("schedule"), _BY_LATENCY)),
     # That it is not above a ratio, a schema cannot say.
     any_of(no(_MIX), all_of(_SOME_RATIO, _BY_DISTANCE, no(_WHOLE_GROUP))),
     any_of(no(given("schedule")), no(any_of(_GLOBAL, _WHOLE_GROUP))),
-    any_of(no(_BY_CONVOLUTION), all_of(no(any_of(_FLOPS, _PARAMETERS)), absent_or("align", enum=["auto", 1]))),
+    any_of(no(_BY_CONVOLUTION), all_of(no(_BUDGET), absent_or("align", enum=["auto", 1]))),
 )
 
 
@@ -129,6 +163,18 @@ class PruneConfig(Section):
     )
     pruned_parameters: Optional[float] = Field(
         None, gt=0.0, lt=1.0, description="Share of the parameters to remove, as pruned_flops."
+    )
+    speedup: Optional[float] = Field(
+        None,
+        gt=1.0,
+        le=1000.0,
+        description="How many times faster the pruned model shall be than the dense one, measured on this machine.",
+    )
+    latency_ms: Optional[float] = Field(
+        None, gt=0.0, description="Milliseconds that the pruned model may take, measured on this machine."
+    )
+    on: Optional[OnConfig] = Field(
+        None, description="The engine of speedup and latency_ms; else the first of Slim.deploy.targets, one thread."
     )
     importance: ImportanceConfig = Field(
         default_factory=ImportanceConfig, description="How the scores of a channel's tensors become one number."
@@ -198,18 +244,30 @@ class PruneConfig(Section):
         """The key that says how much is to be saved in all; None where ratios are given."""
         return next((key for key in BUDGETS if getattr(self, key) is not None), None)
 
+    @property
+    def by_latency(self) -> bool:
+        """Whether the budget is measured time."""
+        return self.budget in LATENCY_BUDGETS
+
+    @property
+    def place(self) -> OnConfig:
+        """``on``, with its defaults."""
+        return self.on or OnConfig()
+
     @model_validator(mode="after")
     def _something_to_do(self) -> PruneConfig:
         asked = self.pruned_ratio is not None or bool(self.ratios)
         budgets = [key for key in BUDGETS if getattr(self, key) is not None]
         if not asked and not budgets:
-            raise ValueError(f"how much is to be pruned? Set pruned_ratio, ratios, {' or '.join(BUDGETS)}")
+            raise ValueError(f"how much is to be pruned? Set pruned_ratio, ratios, {_either(BUDGETS)}")
         if asked and budgets:
             raise ValueError(
                 f"{budgets[0]} chooses the ratios itself: remove pruned_ratio and ratios, or {budgets[0]}"
             )
         if len(budgets) > 1:
-            raise ValueError(f"{' and '.join(budgets)} are two budgets: set one of them")
+            raise ValueError(f"{' and '.join(budgets[:2])} are two budgets: set one of them")
+        if self.on is not None and not self.by_latency:
+            raise ValueError(f"on says where latency is measured: set {_either(LATENCY_BUDGETS)}, or remove it")
         if self.sensitivity_file is not None and self.pruned_flops is None:
             raise ValueError("sensitivity_file needs pruned_flops, the share of the FLOPs to remove")
         if asked and not self.pruned_ratio and not any(self.ratios.values()):
@@ -220,9 +278,11 @@ class PruneConfig(Section):
     def _ranking_fits(self) -> PruneConfig:
         by_layer = self.ranking in (None, "layer")
         if not by_layer and self.budget is None:
-            raise ValueError(f"ranking: {self.ranking} needs a budget instead of ratios: {' or '.join(BUDGETS)}")
+            raise ValueError(f"ranking: {self.ranking} needs a budget instead of ratios: {_either(BUDGETS)}")
         if not by_layer and self.sensitivity_file is not None:
             raise ValueError(f"sensitivity_file ranks layers itself: remove ranking {self.ranking}, or the file")
+        if self.schedule is not None and self.by_latency:
+            raise ValueError(f"schedule zeroes a share of every layer: set pruned_ratio instead of {self.budget}")
         whole_group = self.importance.aggregation not in (None, "root")
         if self.schedule is not None and (whole_group or not by_layer):
             key = "importance.aggregation" if whole_group else "ranking"
@@ -249,3 +309,7 @@ class PruneConfig(Section):
             if self.align not in ("auto", 1):
                 raise ValueError(f"schedule.layers: convolutions counts as the paper does: remove align {self.align}")
         return self
+
+
+def _either(keys: Sequence[str]) -> str:
+    return f"{', '.join(keys[:-1])} or {keys[-1]}"

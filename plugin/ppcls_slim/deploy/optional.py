@@ -9,8 +9,12 @@ from ..common.errors import SlimError
 
 
 @contextmanager
-def needs(extra: str) -> Iterator[None]:
+def needs(extra: str, key: str = "Slim.deploy.targets") -> Iterator[None]:
     """Import packages in this block; a missing one names the extra of ``setup.cfg`` that brings it.
+
+    Args:
+        extra: name of the target, and of the extra.
+        key: of the configuration that asks for it.
 
     Raises:
         SlimError: one is not installed.
@@ -19,6 +23,5 @@ def needs(extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise SlimError(
-            f"Slim.deploy.targets: {extra} needs packages that are not installed ({error}): "
-            f"pip install 'ppcls_slim[{extra}]'"
+            f"{key}: {extra} needs packages that are not installed ({error}): pip install 'ppcls_slim[{extra}]'"
         ) from error

@@ -12,7 +12,7 @@ from ..compat.distributed import synchronizes
 from ..compat.paddle import paddle
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.registry import backbone_names
-from ..compat.paddleclas.stand_ins import build_model, while_loading_backbones
+from ..compat.paddleclas.stand_ins import build_model, ppcls_engine, while_loading_backbones
 from ..compat.paddleclas.types import ClasConfig
 from ..zoo.registration import own_names, register_names, register_own
 from .loading import load_arch_pretrained
@@ -81,6 +81,15 @@ def build_untrained(config: ClasConfig) -> paddle.nn.Layer:
     again["Arch"] = {key: value for key, value in config["Arch"].items() if key != "use_sync_bn"}  # said already
     with paddle.utils.unique_name.guard():  # some backbones name their parameters themselves
         return build_dense(again, "export", fetch_pretrained=False)
+
+
+def wrapped(model: paddle.nn.Layer, config: ClasConfig) -> paddle.nn.Layer:
+    """PaddleClas's ``ExportModel`` around a model: its output layer and the choice of output."""
+    metrics = (config.get("Metric") or {}).get("Eval") or [{}]
+    multilabel = config["Global"].get("use_multilabel", False) and "ATTRMetric" in metrics[0]
+    wrapped = ppcls_engine.ExportModel(config["Arch"], model, multilabel)
+    wrapped.eval()
+    return wrapped
 
 
 class ParameterNames:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Optional
 
@@ -28,6 +29,7 @@ from ..report.tables import plan_table
 from . import loading
 from .auto_resume import resolve
 from .build import build_dense
+from .latency import latency_meter
 from .preflight import find_checkpoint
 from .random_weights import random_weights_warnings
 from .training_batches import build_training_data
@@ -79,10 +81,10 @@ def _plan(config: ClasConfig, section: SlimConfig, checkpoint: Optional[Checkpoi
         )
     if section.prune is None:
         raise SlimError("the configuration has no Slim.prune section: nothing would be pruned")
-    return _new_plan(config, section.prune, checkpoint)
+    return _new_plan(config, section, section.prune, checkpoint)
 
 
-def _new_plan(config: ClasConfig, section: PruneConfig, checkpoint: Optional[Checkpoint]) -> Plan:
+def _new_plan(config: ClasConfig, slim: SlimConfig, section: PruneConfig, checkpoint: Optional[Checkpoint]) -> Plan:
     path = Path(section.sensitivity_file) if section.sensitivity_file else None
     if path is not None and not path.exists():
         raise SlimError(f"Slim.prune.sensitivity_file: {path} does not exist yet; training computes it")
@@ -97,7 +99,13 @@ def _new_plan(config: ClasConfig, section: PruneConfig, checkpoint: Optional[Che
     if section.schedule is None:
         needs_batches = importance.get(section.name).needs_batches
         data = build_training_data(config) if needs_batches else None
-        return make_plan(model, section, shape, device, sensitivity, data)
+        meter = partial(latency_meter, config, slim, model, _tell)
+        return make_plan(model, section, shape, device, sensitivity, data, meter)
     schedule = make_schedule(model, section, shape, device, sensitivity)
     schedule.choose_and_zero(model)
     return remove_masked(model, schedule.record())
+
+
+def _tell(text: str) -> None:
+    """Standard output may be JSON."""
+    print(text, file=sys.stderr, flush=True)

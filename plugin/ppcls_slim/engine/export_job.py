@@ -10,12 +10,11 @@ from typing import Optional
 from .. import checkpoint as checkpoints
 from ..compat.paddle import paddle
 from ..compat.paddleclas.config import inference_device
-from ..compat.paddleclas.stand_ins import ppcls_engine
 from ..compat.paddleclas.types import ClasConfig
 from ..deploy.inference_yml import inference_yml, labels_file
 from ..deploy.job import ExportJob
 from ..verify.samples import evaluation_data, samples
-from .build import build_untrained
+from .build import build_untrained, wrapped
 from .run import Run
 from .states import Quantized, State
 
@@ -35,9 +34,9 @@ def make_export_job(model: paddle.nn.Layer, state: State, run: Run) -> ExportJob
     int8_model = _int8_model(model, state, config)  # first: wrapping the trained model may take its head off
     return ExportJob(
         folder=Path(config["Global"]["save_inference_dir"]),
-        model=_wrap(model, config),
+        model=wrapped(model, config),
         int8_model=int8_model,
-        dense_model=lambda: _wrap(build_untrained(config), config),
+        dense_model=lambda: wrapped(build_untrained(config), config),
         input_shape=tuple(run.input_shape),
         device=inference_device(config),
         samples=samples(config),
@@ -65,13 +64,4 @@ def _int8_model(
     if not isinstance(state, Quantized):
         return None
     fresh = state.for_int8(trained, build_untrained(config))
-    return lambda: _wrap(fresh, config)
-
-
-def _wrap(model: paddle.nn.Layer, config: ClasConfig) -> paddle.nn.Layer:
-    """PaddleClas's ``ExportModel`` around a model: its output layer and the choice of output."""
-    metrics = (config.get("Metric") or {}).get("Eval") or [{}]
-    multilabel = config["Global"].get("use_multilabel", False) and "ATTRMetric" in metrics[0]
-    wrapped = ppcls_engine.ExportModel(config["Arch"], model, multilabel)
-    wrapped.eval()
-    return wrapped
+    return lambda: wrapped(fresh, config)

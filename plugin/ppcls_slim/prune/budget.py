@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
@@ -53,8 +54,8 @@ class Budget:
         )
 
 
-def budget_of(config: PruneConfig, analysis: Analysis, model: paddle.nn.Layer) -> Budget:
-    """Return the budget of a configuration that has one.
+def budget_of(config: PruneConfig, analysis: Analysis, model: paddle.nn.Layer) -> Optional[Budget]:
+    """Return the budget of a configuration that has one which is not measured.
 
     Args:
         config: the ``Slim.prune`` section.
@@ -64,7 +65,8 @@ def budget_of(config: PruneConfig, analysis: Analysis, model: paddle.nn.Layer) -
     if config.pruned_flops is not None:
         cost = analysis.cost
         return Budget("pruned_flops", config.pruned_flops, "FLOPs", cost.flops(), cost.flops, flops_cost(analysis))
-    assert config.pruned_parameters is not None
+    if config.pruned_parameters is None:
+        return None
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
 
     def parameters(other: Shapes) -> float:

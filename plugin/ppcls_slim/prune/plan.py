@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 from pydantic import ValidationError
 
@@ -19,6 +19,7 @@ from ..compat.paddle import paddle
 from ..graph.model import shapes_of
 from .apply import apply_slices
 from .dependency.code import Code
+from .latency_record import Latency
 from .plan_json import FORMAT, GroupPart, PlanPart
 from .ranges import from_ranges, to_ranges
 from .slices import ParamSlice, SlicePlan
@@ -61,6 +62,7 @@ class Plan:
         decisions: one for each group, in the order of the model.
         frozen: layer -> why its filters cannot be removed.
         slices: what the decisions mean for every parameter and layer.
+        latency: what was asked for and measured; None where the budget is another.
     """
 
     criterion: str
@@ -73,6 +75,7 @@ class Plan:
     decisions: tuple[Decision, ...]
     frozen: dict[str, str]
     slices: SlicePlan
+    latency: Optional[Latency] = None
 
     @property
     def pruned_flops(self) -> float:
@@ -97,6 +100,7 @@ class Plan:
             "conv_groups": self.slices.conv_groups,
             "sizes": self.slices.sizes,
             "sets": {name: ranges for ranges, name in sets.items()},
+            **({"latency": self.latency.to_json()} if self.latency is not None else {}),
         }
 
     @classmethod
@@ -124,6 +128,7 @@ class Plan:
                 decisions=tuple(map(_decision_from_json, part.groups)),
                 frozen=part.frozen,
                 slices=part.slices(),
+                latency=part.latency.read() if part.latency is not None else None,
             )
         except ValidationError as error:
             reason = first_mistake(error, PlanPart)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Optional
 
 from pydantic import AfterValidator, Field
 
+from .latency_record import LatencyPart
 from .ranges import from_ranges
 from .sidecar_types import Count, InputShape, Part, Settings, Size
 from .slices import ParamSlice, SlicePlan
@@ -64,6 +65,7 @@ class PlanPart(Part):
     conv_groups: dict[str, Size]
     sizes: dict[str, Size]
     sets: dict[str, str]
+    latency: Optional[LatencyPart] = None
 
     def slices(self) -> SlicePlan:
         """Return what the plan means for every parameter.

@@ -13,14 +13,16 @@ from ..compat.paddle import paddle
 from ..config.prune import PruneConfig
 from . import importance
 from .analysis import Analysis, analyse_model, layers_of
-from .budget import budget_of
+from .budget import Budget, budget_of
 from .budget_ratios import ratios_for_budget
 from .choose import channels_to_keep, lowest_scores
 from .dependency.groups import Group
 from .importance.group_scores import group_scores
+from .latency.meter import LatencyMeter
+from .latency.search import plan_in_time
 from .plan import Decision, Plan
 from .planned import check_planned
-from .rank_channels import normalization_of, ranked_channels, ranking_of
+from .rank_channels import contest, normalization_of, ranking_of
 from .ratios import (
     GroupRatio,
     Sensitivity,
@@ -32,6 +34,8 @@ from .ratios import (
 from .slices import plan_slices
 
 ALIGN_ON_GPU = 8
+Selected = tuple[list[np.ndarray], list[GroupRatio]]
+"""For each group bool ``[prunable channels]``, True for channels that are kept; and its ratio."""
 
 
 def make_plan(
@@ -41,6 +45,7 @@ def make_plan(
     device: str = "cpu",
     sensitivity_of: Optional[Callable[[Analysis], Sensitivity]] = None,
     data: Optional[importance.TrainingData] = None,
+    meter_of: Optional[Callable[[], Optional[LatencyMeter]]] = None,
 ) -> Plan:
     """Decide which channels are pruned; the model is not changed.
 
@@ -51,6 +56,7 @@ def make_plan(
         device: ``Global.device``, which sets the default of ``align``.
         sensitivity_of: returns the losses of accuracy, called if ``sensitivity_file`` is set.
         data: training batches, for criteria that score by them.
+        meter_of: returns what measures latency, called for ``speedup`` and ``latency_ms``.
 
     Raises:
         SlimError: see :func:`.analysis.analyse_model` and :func:`assign_ratios`; or nothing would be pruned.
@@ -63,7 +69,7 @@ def make_plan(
     """
     analysis = analyse_model(model, config, input_shape)
     sensitivity = sensitivity_of(analysis) if config.sensitivity_file and sensitivity_of else None
-    return plan_from(analysis, model, config, device, sensitivity, data)
+    return plan_from(analysis, model, config, device, sensitivity, data, meter_of)
 
 
 def plan_from(
@@ -73,24 +79,38 @@ def plan_from(
     device: str,
     sensitivity: Optional[Sensitivity] = None,
     data: Optional[importance.TrainingData] = None,
+    meter_of: Optional[Callable[[], Optional[LatencyMeter]]] = None,
 ) -> Plan:
     """Assign ratios, score and select: the part of :func:`make_plan` after the analysis."""
     align, reason = resolve_align(config, device)
     criterion = importance.get(config.name)
     if data is not None:
         data = replace(data, count=config.importance.batches)
-    if ranking_of(config, criterion) != "layer":
-        kept, group_ratios = ranked_channels(analysis, model, config, align, criterion, data)
-    else:
-        group_ratios = assign_ratios(config, analysis, model, align, sensitivity)
-        kept, group_ratios = _by_ratio(analysis, model, config, group_ratios, align, criterion, data)
-    plan = plan_of_kept(analysis, model, config, kept, group_ratios, align, reason)
-    if not plan.slices.params:
-        raise SlimError(
-            f"Slim.prune prunes nothing: {_why_nothing(analysis.groups, group_ratios, align)}; raise the ratio, "
-            "lower align, or remove the section"
-        )
-    return plan
+
+    def plan_of(kept: Sequence[np.ndarray], group_ratios: Sequence[GroupRatio]) -> Plan:
+        plan = plan_of_kept(analysis, model, config, kept, group_ratios, align, reason)
+        if not plan.slices.params:
+            raise SlimError(
+                f"Slim.prune prunes nothing: {_why_nothing(analysis.groups, group_ratios, align)}; raise the ratio, "
+                "lower align, or remove the section"
+            )
+        return plan
+
+    ranks = ranking_of(config, criterion) != "layer"
+    scored = contest(analysis, model, config, align, criterion, data) if ranks else None
+
+    def select(budget: Optional[Budget]) -> Selected:
+        if scored is not None and budget is not None:
+            return scored.under(budget)
+        ratios = assign_ratios(config, analysis, budget, align, sensitivity)
+        return _by_ratio(analysis, model, config, ratios, align, criterion, data)
+
+    if config.by_latency:
+        meter = meter_of() if meter_of is not None else None
+        if meter is None:
+            raise SlimError(f"Slim.prune.{config.budget} needs an engine to measure on; set pruned_flops instead")
+        return plan_in_time(analysis, model, config, meter, select, plan_of)
+    return plan_of(*select(budget_of(config, analysis, model)))
 
 
 def _by_ratio(
@@ -124,7 +144,7 @@ def resolve_align(config: PruneConfig, device: str) -> tuple[int, str]:
 def assign_ratios(
     config: PruneConfig,
     analysis: Analysis,
-    model: paddle.nn.Layer,
+    budget: Optional[Budget],
     align: int,
     sensitivity: Optional[Sensitivity] = None,
 ) -> list[GroupRatio]:
@@ -133,7 +153,7 @@ def assign_ratios(
     Args:
         config: the ``Slim.prune`` section.
         analysis: of the dense model.
-        model: dense.
+        budget: of the section; None where it gives ratios.
         align: the numbers of channels kept are multiples of this.
         sensitivity: losses of accuracy, for ``pruned_flops`` by sensitivity.
 
@@ -141,11 +161,10 @@ def assign_ratios(
         SlimError: a name matches nothing or cannot be pruned, a group would keep no channel, or the budget cannot be
             met.
     """
-    if config.budget is None:
+    if budget is None:
         group_ratios = ratios_from_config(config, analysis)
     else:
         skipped = skipped_groups(config, analysis)
-        budget = budget_of(config, analysis, model)
         group_ratios = ratios_for_budget(analysis, skipped, budget, align, sensitivity)
     check_channels_left(analysis.groups, group_ratios, align)
     return group_ratios

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
@@ -12,11 +13,11 @@ from ..config.prune import PruneConfig
 from ..graph.model import layer_of
 from . import importance
 from .analysis import Analysis
-from .budget import budget_of
+from .budget import Budget
 from .dependency.groups import Group
 from .importance.criterion import Normalization
 from .importance.group_scores import UNSCORED, group_scores
-from .ranking import BudgetError, Ranked, candidate, rank
+from .ranking import BudgetError, Candidate, Ranked, candidate, rank
 from .ratios import GroupRatio, skipped_groups
 
 
@@ -24,7 +25,7 @@ def ranking_of(config: PruneConfig, criterion: importance.Criterion) -> str:
     """Return ``layer``, ``global`` or ``isomorphic``: what the section says, or the default of the criterion."""
     if config.ranking is not None:
         return config.ranking
-    whole_group = (config.importance.aggregation or criterion.aggregation) != "root"
+    whole_group = (config.importance.aggregation or criterion.aggregation) != "root" or config.by_latency
     return "global" if config.budget is not None and whole_group and config.schedule is None else "layer"
 
 
@@ -39,15 +40,49 @@ def normalization_of(config: PruneConfig, criterion: importance.Criterion) -> No
     return "mean" if criterion.measure is None else criterion.normalization
 
 
-def ranked_channels(
+@dataclass(frozen=True)
+class Contest:
+    """Channels of all groups with their scores; they compete for any budget.
+
+    Attributes:
+        candidates: one for each group, None for groups that stay as they are.
+        channels: prunable channels of each group.
+        notes: why a group stays.
+        per_cost: see :func:`.ranking.rank`.
+        fill: see :func:`.ranking.rank`.
+    """
+
+    candidates: Sequence[Optional[Candidate]]
+    channels: Sequence[int]
+    notes: Sequence[Optional[str]]
+    per_cost: bool
+    fill: bool
+
+    def under(self, budget: Budget) -> tuple[list[np.ndarray], list[GroupRatio]]:
+        """Select channels.
+
+        Returns:
+            For each group bool ``[prunable channels]``, True for channels that are kept; and its ratio, with a note.
+
+        Raises:
+            SlimError: the budget cannot be met.
+        """
+        try:
+            ranked = rank(self.candidates, self.channels, budget.of_widths, budget.cost, self.per_cost, self.fill)
+        except BudgetError as error:
+            raise budget.out_of_reach(1.0 - error.reached / budget.dense) from None
+        return list(ranked.kept), _ratios(ranked, self.notes)
+
+
+def contest(
     analysis: Analysis,
     model: paddle.nn.Layer,
     config: PruneConfig,
     align: int,
     criterion: importance.Criterion,
     data: Optional[importance.TrainingData],
-) -> tuple[list[np.ndarray], list[GroupRatio]]:
-    """Select channels of all groups under the budget of the section.
+) -> Contest:
+    """Score the channels of all groups.
 
     Args:
         analysis: of the dense model.
@@ -57,11 +92,8 @@ def ranked_channels(
         criterion: scores channels.
         data: training batches, for criteria that need them.
 
-    Returns:
-        For each group bool ``[prunable channels]``, True for channels that are kept; and its ratio, with a note.
-
     Raises:
-        SlimError: the budget cannot be met, or the channels cannot be scored.
+        SlimError: the channels cannot be scored.
     """
     groups, skipped = analysis.groups, skipped_groups(config, analysis)
     aggregation = config.importance.aggregation or criterion.aggregation
@@ -73,13 +105,8 @@ def ranked_channels(
         None if note is not None or values is None else candidate(group, values, config.keep_at_least, align)
         for group, values, note in zip(groups, compared, notes)
     ]
-    budget = budget_of(config, analysis, model)
     channels = [group.prunable_channels for group in groups]
-    try:
-        ranked = rank(candidates, channels, budget.of_widths, budget.cost, config.per_cost and not isomorphic)
-    except BudgetError as error:
-        raise budget.out_of_reach(1.0 - error.reached / budget.dense) from None
-    return list(ranked.kept), _ratios(ranked, notes)
+    return Contest(candidates, channels, notes, config.per_cost and not isomorphic, fill=config.by_latency)
 
 
 def quantiles_of_kinds(

@@ -78,6 +78,7 @@ def rank(
     cost: WidthCost,
     budget: float,
     per_cost: bool = True,
+    fill: bool = False,
 ) -> Ranked:
     """Remove channels until the model costs no more than the budget.
 
@@ -87,6 +88,8 @@ def rank(
         cost: of widths.
         budget: in the unit of the cost.
         per_cost: weigh importance against what a step saves; otherwise the least important goes first.
+        fill: give channels back in the end while the budget allows it: where steps are large (latency is a
+            staircase), the last one may have gone far below.
 
     Raises:
         BudgetError: everything that may go is gone, and the model still costs more.
@@ -98,6 +101,8 @@ def rank(
         if step is None:
             raise BudgetError(total)
         total -= search.take(step)
+    if fill:
+        total = search.fill(total, budget)
     return search.result(total)
 
 
@@ -153,6 +158,33 @@ class _Search:
             self._versions[group] += 1
             self._push(group)
         return step.saved
+
+    def fill(self, total: float, budget: float) -> float:
+        """Widen groups again, the largest gain of importance first; return the cost."""
+        gains = {group: self._widest(group, total, budget) for group in range(len(self._kept))}
+        while True:
+            group, (gained, width, cost) = max(gains.items(), key=lambda item: item[1][0])
+            if gained <= 0.0:
+                return total
+            total += cost
+            self._kept[group] = width
+            near = self._cost.neighbours(group)
+            for other, (before, _, more) in gains.items():
+                if other in near or (before > 0.0 and total + more > budget):
+                    gains[other] = self._widest(other, total, budget)
+
+    def _widest(self, group: int, total: float, budget: float) -> tuple[float, int, float]:
+        """The width up to which a group can be widened: importance gained, width, and what it costs."""
+        candidate, kept = self._candidates[group], self._kept[group]
+        widths = candidate.widths[candidate.widths > kept] if candidate is not None else np.zeros(0, dtype=np.int64)
+        costs = -self._cost.saved(self._kept, group, widths) if len(widths) else np.zeros(0)
+        fits = np.flatnonzero(total + costs <= budget)
+        if candidate is None or not len(fits):
+            return 0.0, kept, 0.0
+        best = int(fits[0])  # widths are descending
+        channels = self._channels[group]
+        gained = float(candidate.lost[channels - kept] - candidate.lost[channels - widths[best]])
+        return gained, int(widths[best]), float(costs[best])
 
     def result(self, total: float) -> Ranked:
         """Return the masks."""

@@ -29,6 +29,8 @@ def plan_table(plan: Plan) -> str:
     if reasons:
         lines += ["not pruned, and why:", *reasons]
     lines.append(summary(plan))
+    if plan.latency is not None:
+        lines.append(str(plan.latency))
     return "\n".join(lines)
 
 

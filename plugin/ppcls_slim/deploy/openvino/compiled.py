@@ -23,6 +23,18 @@ def has_bf16() -> bool:
     return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+def compiled(model: openvino.Model, threads: int, hint: str) -> openvino.CompiledModel:
+    """Compile a model for the CPU.
+
+    Args:
+        model: as it was read.
+        threads: CPU threads.
+        hint: one of the values of :data:`PRECISIONS`.
+    """
+    settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
+    return core().compile_model(model, "CPU", settings)
+
+
 class Compiled:
     """OpenVINO IR, compiled for the CPU.
 
@@ -48,11 +60,7 @@ class Compiled:
             raise SlimError(f"--precision {precision}: OpenVINO runs {', '.join(PRECISIONS)} on a CPU")
         try:
             model = core().read_model(str(path))
-            self._model = core().compile_model(
-                model,
-                "CPU",
-                {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads},
-            )
+            self._model = compiled(model, threads, hint)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1][:160]
             raise SlimError(f"{path} cannot be read by OpenVINO {openvino.__version__}: {reason}") from error

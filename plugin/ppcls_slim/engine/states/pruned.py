@@ -18,6 +18,7 @@ from ...prune.reestimate_bn import reestimate_bn
 from ...report.paper_flops import both_counts
 from ...report.tables import plan_table
 from .. import loading
+from ..latency import latency_meter
 from ..run import Run
 from .base import State
 from .quantized import Quantized
@@ -54,6 +55,7 @@ class Pruned(State):
                 run.device,
                 lambda analysis: run.sensitivities(model, section, analysis),
                 run.data,
+                lambda: latency_meter(run.config, run.slim, model, logger.info),
             ).to_json()
         )
         state = cls(Plan.from_json(made))

@@ -14,6 +14,7 @@ from ...common.errors import SlimError
 from ...compat.paddle import paddle
 from ...config.prune import PruneConfig
 from ..analysis import Analysis, analyse_model
+from ..budget import budget_of
 from ..planning import assign_ratios, resolve_align
 from ..ratios import Sensitivity, channel_counts
 from .base import Schedule
@@ -51,7 +52,7 @@ def make_schedule(
     analysis = analyse_model(model, config, input_shape)
     align, _ = resolve_align(config, device)
     sensitivity = sensitivity_of(analysis) if config.sensitivity_file else None
-    group_ratios = assign_ratios(config, analysis, model, align, sensitivity)
+    group_ratios = assign_ratios(config, analysis, budget_of(config, analysis, model), align, sensitivity)
     if not any(channel_counts(analysis.groups, group_ratios, align)):
         raise SlimError("Slim.prune.schedule would zero nothing: raise the ratio, lower align, or remove the section")
     choice: Choice = GroupChoice(config, analysis, group_ratios, align)

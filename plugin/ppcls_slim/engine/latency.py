@@ -1,0 +1,80 @@
+"""The latency meter of a configuration: exports the model as ``tools/export_model.py`` would, and times it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from ..common.errors import SlimError
+from ..compat.paddle import paddle
+from ..compat.paddleclas.types import ClasConfig
+from ..config.section import SlimConfig
+from ..deploy.job import ExportJob
+from ..deploy.latency.meter import ENGINES, EngineMeter
+from ..prune.apply import apply_slices
+from ..prune.slices import SlicePlan
+from ..verify.samples import Samples
+from .build import build_untrained, wrapped
+
+
+def latency_meter(
+    config: ClasConfig, slim: SlimConfig, model: paddle.nn.Layer, tell: Callable[[str], None]
+) -> Optional[EngineMeter]:
+    """Return the meter of the engine that ``Slim.prune.on`` names; None where latency is not asked for.
+
+    Args:
+        config: PaddleClas configuration.
+        slim: its section.
+        model: dense, with its weights.
+        tell: shows the user a line.
+
+    Raises:
+        SlimError: the engine is not installed, or its latency cannot be measured.
+    """
+    if slim.prune is None or not slim.prune.by_latency:
+        return None
+    on = slim.prune.place
+    engine = on.engine or slim.deploy.targets[0]
+    if engine not in ENGINES:
+        raise SlimError(
+            f"Slim.deploy.targets: latency on {engine} cannot be measured; set Slim.prune.on.engine to one of "
+            f"{', '.join(ENGINES)}"
+        )
+    shape = tuple(slim.prune.input_shape or config["Global"]["image_shape"])
+    noise = np.random.default_rng(0).standard_normal([1, *shape], dtype=np.float32)
+
+    def job_of(slices: Optional[SlicePlan], folder: Path) -> ExportJob:
+        return ExportJob(
+            folder=folder,
+            model=wrapped(_without(slices, config, model), config),
+            int8_model=None,
+            dense_model=lambda: wrapped(build_untrained(config), config),
+            input_shape=shape,
+            device="cpu",
+            samples=Samples(noise, "noise"),
+            evaluation=lambda: None,
+            gives_features=False,
+            plan=None,
+            quant=None,
+            top1_dense=None,
+            metric=None,
+            sidecar=lambda verified: {},
+            settings=None,
+            report=None,
+            inference_yml="",
+            labels=None,
+        )
+
+    return EngineMeter(on, engine, job_of, shape, tell)
+
+
+def _without(slices: Optional[SlicePlan], config: ClasConfig, model: paddle.nn.Layer) -> paddle.nn.Layer:
+    """A new model with the weights of the dense one, without some channels."""
+    fresh = build_untrained(config)
+    fresh.set_state_dict(model.state_dict())
+    if slices is not None:
+        apply_slices(fresh, slices)
+    return fresh

@@ -1,0 +1,239 @@
+"""The plan that is as fast as was asked for: search, export, measure, correct, and search again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from ...common.errors import SlimError
+from ...compat.paddle import paddle
+from ...config.prune import PruneConfig
+from ...graph.model import layer_of
+from ..analysis import Analysis
+from ..budget import Budget, Shapes
+from ..choose import lowest_scores
+from ..latency_record import Latency
+from ..plan import Plan
+from ..ratios import GroupRatio, skipped_groups
+from ..slices import plan_slices
+from .layer_times import LayerTimes, layer_times
+from .meter import LatencyMeter
+
+ROUNDS = 4
+CLOSE = (0.95, 1.02)
+"""Measured / asked for, at which the search ends."""
+MET = 1.05
+"""After the last round, a plan up to this is taken."""
+AIM = 0.99
+HALF, MULTIPLE = 0.5, 8
+"""Ratio of the first network that is measured beside the dense one, and what its widths are multiples of."""
+
+Kept = Sequence[np.ndarray]
+Select = Callable[[Budget], tuple[Kept, Sequence[GroupRatio]]]
+"""Chooses channels under a budget."""
+
+
+class OutOfTimeError(SlimError):
+    """All that can be pruned does not meet a budget of time.
+
+    Attributes:
+        share: the most that can be saved.
+    """
+
+    def __init__(self, share: float):
+        super().__init__(f"the budget cannot be met: {share:.3f} is the most")
+        self.share = share
+
+
+class TimeBudget(Budget):
+    """A budget of milliseconds."""
+
+    def out_of_reach(self, share: float) -> SlimError:
+        """Return the error, which the search turns into a measured answer."""
+        return OutOfTimeError(share)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Milliseconds of a network: ``scale`` times those of its layers, and a constant."""
+
+    scale: float
+    constant: float
+
+    @classmethod
+    def through(cls, dense: tuple[float, float], pruned: tuple[float, float]) -> Fit:
+        """Fit two networks.
+
+        Args:
+            dense: milliseconds of its layers, and of the network.
+            pruned: the same of a pruned one.
+        """
+        scale = (dense[1] - pruned[1]) / max(dense[0] - pruned[0], 1e-9)
+        constant = dense[1] - scale * dense[0]
+        if scale > 0 and constant >= 0:
+            return cls(scale, constant)
+        return cls(dense[1] / max(dense[0], 1e-9), 0.0)
+
+    def times(self, factor: float) -> Fit:
+        """Return the fit for a network that takes so many times as long."""
+        return Fit(self.scale * factor, self.constant * factor)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    plan: Plan
+    predicted: float
+    measured: float
+
+
+def plan_in_time(
+    analysis: Analysis,
+    model: paddle.nn.Layer,
+    config: PruneConfig,
+    meter: LatencyMeter,
+    select: Select,
+    plan_of: Callable[[Kept, Sequence[GroupRatio]], Plan],
+) -> Plan:
+    """Return a plan that meets ``speedup`` or ``latency_ms`` as measured.
+
+    Args:
+        analysis: of the dense model.
+        model: dense.
+        config: the ``Slim.prune`` section.
+        meter: measures layers and networks.
+        select: chooses channels under a budget.
+        plan_of: makes the plan that keeps them.
+
+    Raises:
+        SlimError: it cannot be met; says how far it goes, and what limits it.
+    """
+    return _Search(analysis, model, config, meter, select, plan_of).run()
+
+
+class _Search:
+    """State of a search."""
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        model: paddle.nn.Layer,
+        config: PruneConfig,
+        meter: LatencyMeter,
+        select: Select,
+        plan_of: Callable[[Kept, Sequence[GroupRatio]], Plan],
+    ):
+        self._analysis, self._model, self._config, self._meter = analysis, model, config, meter
+        self._select, self._plan_of = select, plan_of
+        self._times: LayerTimes = layer_times(analysis, model, config.input_dtype, meter)
+        self._dense, self._fit = self._calibrated()
+        self._target = self._target_of(config)
+
+    def run(self) -> Plan:
+        """Search, measure and correct until the target is met."""
+        tried: list[_Tried] = []
+        for number in range(1, ROUNDS + 1):
+            found, everything = self._search()
+            tried.append(found)
+            self._meter.say(
+                f"round {number}: predicted {found.predicted:.3g} ms, measured {found.measured:.3g} ms, "
+                f"asked for {self._target:.3g} ms"
+            )
+            ratio = found.measured / self._target
+            if CLOSE[0] <= ratio <= CLOSE[1]:
+                return self._told(found, tried)
+            if everything and ratio > MET:
+                raise self._out_of_reach(found)
+            self._fit = self._fit.times(found.measured / found.predicted)
+        best = min(tried, key=lambda one: abs(one.measured / self._target - 1.0))
+        if best.measured > MET * self._target:
+            raise SlimError(
+                f"Slim.prune.{self._config.budget} is not met in {ROUNDS} rounds: {best.measured:.3g} ms measured, "
+                f"{self._target:.3g} ms asked for on {self._meter.place}; is the machine busy? Try again"
+            )
+        return self._told(best, tried)
+
+    def _calibrated(self) -> tuple[float, Fit]:
+        """Measure the dense network and one with half of its channels."""
+        groups = self._analysis.groups
+        ratios = [GroupRatio(0.0 if note else HALF) for note in skipped_groups(self._config, self._analysis)]
+        scores = [np.arange(group.prunable_channels, dtype=np.float64) for group in groups]
+        kept, _ = lowest_scores(groups, scores, ratios, MULTIPLE)
+        dense, half = self._meter.network(plan_slices(self._model, groups, kept))
+        layers = self._times.cost(1.0, 0.0)
+        everything = [group.prunable_channels for group in groups]
+        fit = Fit.through((layers.total(everything), dense), (layers.total(_counts(kept)), half))
+        self._meter.say(
+            f"{self._meter.place}: dense {dense:.3g} ms, with half of the channels {half:.3g} ms; layers alone "
+            f"{layers.total(everything):.3g} and {layers.total(_counts(kept)):.3g} ms"
+        )
+        return dense, fit
+
+    def _target_of(self, config: PruneConfig) -> float:
+        if config.speedup is not None:
+            return self._dense / config.speedup
+        assert config.latency_ms is not None
+        if config.latency_ms >= self._dense:
+            raise SlimError(
+                f"Slim.prune.latency_ms {config.latency_ms:g}: the dense model takes {self._dense:.3g} ms on "
+                f"{self._meter.place} already; remove Slim.prune, or lower it"
+            )
+        return config.latency_ms
+
+    def _search(self) -> tuple[_Tried, bool]:
+        """Search once and measure; whether all that can be pruned was."""
+        everything = False
+        cost = self._times.cost(self._fit.scale, self._fit.constant)
+        try:
+            kept, ratios = self._select(self._budget(AIM * self._target))
+        except OutOfTimeError as error:
+            everything = True
+            kept, ratios = self._select(self._budget((1.0 - error.share) * self._dense * (1 + 1e-6)))
+        plan = self._plan_of(kept, ratios)
+        dense, pruned = self._meter.network(plan.slices)
+        return _Tried(plan, cost.total(_counts(kept)), float(pruned * self._dense / dense)), everything
+
+    def _budget(self, milliseconds: float) -> TimeBudget:
+        cost = self._times.cost(self._fit.scale, self._fit.constant)
+        share = 1.0 - milliseconds / self._dense
+        return TimeBudget(str(self._config.budget), share, "ms", self._dense, self._of_shapes, cost)
+
+    def _of_shapes(self, shapes: Shapes) -> float:
+        return self._fit.constant + self._fit.scale * self._times.of_shapes({**self._analysis.shapes, **shapes})
+
+    def _told(self, found: _Tried, tried: Sequence[_Tried]) -> Plan:
+        place = self._meter.place
+        latency = Latency(
+            **asdict(place),
+            target=self._target,
+            dense=self._dense,
+            predicted=found.predicted,
+            measured=found.measured,
+            rounds=tuple((one.predicted, one.measured) for one in tried),
+        )
+        self._meter.say(str(latency))
+        return replace(found.plan, latency=latency)
+
+    def _out_of_reach(self, found: _Tried) -> SlimError:
+        config, gain = self._config, self._dense / found.measured
+        asked = f"speedup {config.speedup:g}" if config.speedup is not None else f"latency_ms {config.latency_ms:g}"
+        return SlimError(
+            f"Slim.prune.{asked} cannot be reached on {self._meter.place}: all that can be pruned gives {gain:.2f} "
+            f"times ({self._dense:.3g} to {found.measured:.3g} ms); {self._limits()}; ask for less, shorten skip, or "
+            "lower keep_at_least"
+        )
+
+    def _limits(self) -> str:
+        fixed = {
+            layer_of(layer.weight): layer.dense * self._fit.scale for layer in self._times.layers if not layer.axes
+        }
+        named = sorted(fixed, key=lambda name: -fixed[name])[:3]
+        parts = [f"{name} {100 * fixed[name] / self._dense:.0f} %" for name in named]
+        parts.append(f"between layers {100 * self._fit.constant / self._dense:.0f} %")
+        share = (sum(fixed.values()) + self._fit.constant) / self._dense
+        return f"{100 * share:.0f} % of the time is in what is not pruned ({', '.join(parts)})"
+
+
+def _counts(kept: Kept) -> list[int]:
+    return [int(mask.sum()) for mask in kept]

@@ -1,0 +1,67 @@
+"""What came of ``speedup`` or ``latency_ms``, as a part of the plan."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import Field
+
+from .sidecar_types import Part, Size
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What ``speedup`` or ``latency_ms`` asked for, and what came of it.
+
+    Attributes:
+        engine: with its version.
+        threads: CPU threads.
+        batch: images at once.
+        precision: ``fp32``.
+        target: milliseconds asked for.
+        dense: milliseconds of the dense model.
+        predicted: of the pruned model, before it was measured.
+        measured: of the pruned model, exported.
+        rounds: what every round of the search predicted and measured.
+    """
+
+    engine: str
+    threads: int
+    batch: int
+    precision: str
+    target: float
+    dense: float
+    predicted: float
+    measured: float
+    rounds: tuple[tuple[float, float], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {**asdict(self), "rounds": [list(one) for one in self.rounds]}
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        batch = f", batch {self.batch}" if self.batch > 1 else ""
+        return (
+            f"predicted {self.predicted:.3g} ms, measured {self.measured:.3g} ms, dense {self.dense:.3g} ms: "
+            f"{self.dense / self.measured:.2f} times on {self.engine}, {threads}{batch}"
+        )
+
+
+class LatencyPart(Part):
+    """``latency``: what was asked for, predicted and measured, in milliseconds."""
+
+    engine: str
+    threads: Size
+    batch: Size
+    precision: str
+    target: float = Field(gt=0.0)
+    dense: float = Field(gt=0.0)
+    predicted: float = Field(gt=0.0)
+    measured: float = Field(gt=0.0)
+    rounds: list[list[float]] = Field(default_factory=list)
+
+    def read(self) -> Latency:
+        """Return what it says."""
+        return Latency(**{**self.model_dump(), "rounds": tuple(map(tuple, self.rounds))})
