@@ -1,11 +1,13 @@
 """What a user may write under ``Slim:``. Validation needs neither Paddle nor PaddleClas."""
 
 from .prune import PruneConfig, ScheduleConfig
-from .quant import PactConfig, QuantConfig
+from .quant import QuantConfig
+from .quant_methods import LsqConfig, PactConfig
 from .report import ReportConfig
 from .section import SlimConfig, json_schema, read_section
 
 __all__ = [
+    "LsqConfig",
     "PactConfig",
     "PruneConfig",
     "QuantConfig",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -11,6 +12,7 @@ import onnx
 from ...compat.paddle import paddle
 from ...compat.quantized_program import split_quantization
 from ...compat.reparameterization import merge_branches
+from ...quant.quantizer import quantizer_of
 from .. import paddle_inference
 from ..job import ExportJob
 from ..layer_names import layers_of_weights
@@ -46,7 +48,13 @@ def write_onnx(job: ExportJob, path: Path, placement: Placement) -> None:
             graph = Graph(float_graph(scratch / "float.pdmodel", scratch / "float.pdiparams"))
             layers = fold_batch_norms(graph, layers)
             layers = {weight: scales for weight, scales in layers.items() if weight not in job.left_float.values()}
-            _name_layers(graph, layers_of_weights(job.model))
+            owners = layers_of_weights(job.model)
+            _name_layers(graph, owners)
+            unsigned = quantizer_of(job.quant.settings).unsigned
+            layers = {
+                weight: replace(scales, unsigned=job.quant.layers.get(owners[weight]) in unsigned)
+                for weight, scales in layers.items()
+            }
             measure = largest_magnitudes(graph.model, job.samples.images)
             quantize_graph(graph, layers, placement, measure)
     finally:
