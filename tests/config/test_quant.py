@@ -52,7 +52,8 @@ def test_pact_can_be_turned_off_as_in_paddleslims_table():
         ({"name": "lsq", "weight_bits": 9}, ["lsq is for 8 bits and below", "weight_bits"]),
         ({"name": "lsq", "onnx_format": False}, ["lsq", "onnx_format"]),
         ({"name": "lsq", "calibration_batches": 0}, ["lsq", "calibration_batches"]),
-        ({"name": "lsq", "observer": "mse"}, ["observer: mse", "lsq.init"]),
+        ({"name": "lsq", "observer": "mse", "activation_bits": 4}, ["observer: mse", "lsq.init"]),
+        ({"name": "lsq", "observer": "mse", "lsq": {"init": "mean"}}, ["observer: mse", "lsq.init"]),
         ({"name": "lsq", "lsq": {"int": "mean"}}, ["Slim.quant.lsq.int", "'init'"]),
     ],
 )

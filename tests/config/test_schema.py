@@ -108,14 +108,14 @@ QUANT = {
         {},
         optional={
             "form": st.sampled_from(["auto", "signed", "unsigned"]),
-            "init": st.sampled_from(["mean", "observer", "mse"]),
+            "init": st.sampled_from(["auto", "mean", "observer", "mse"]),
             "learning_rate": RATIO,
             "weight_decay": RATIO | st.none(),
         },
     ),
     "skip": NAMES | st.sampled_from(["auto-speed", "auto-sped", ["auto-speed", "conv1"], "conv1"]),
     "calibration_batches": COUNT,
-    "observer": st.sampled_from(["min_max", "moving_average", "mse", "kl", "percentile", "MSE", "ms"]),
+    "observer": st.sampled_from(["auto", "min_max", "moving_average", "mse", "kl", "percentile", "MSE", "ms"]),
     "equalize": st.booleans(),
     "bias_correction": st.booleans(),
     "percentile": st.sampled_from([0, 50, 50.1, 99.9, 100, 100.1, "99"]),
@@ -180,6 +180,8 @@ def check(config):
 @example({"Slim": {"quant": {"name": "LSQ", "weight_preprocess_type": None, "weight_bits": 16}}})
 @example({"Slim": {"quant": {"name": "lsq", "onnx_format": False}}})
 @example({"Slim": {"quant": {"name": "lsq", "observer": "mse", "lsq": {"init": "mean"}}}})
+@example({"Slim": {"quant": {"name": "lsq", "observer": "mse", "activation_bits": 4, "lsq": {"init": "auto"}}}})
+@example({"Slim": {"quant": {"name": "lsq", "observer": "mse", "activation_bits": 8.0, "lsq": {}}}})
 @example({"Slim": {"quant": {"name": "lsq", "observer": "mse", "lsq": {"init": "observer"}}}})
 def test_schema_and_loader_agree(config):
     check(config)

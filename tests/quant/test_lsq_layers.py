@@ -69,8 +69,9 @@ def test_steps_start_as_in_the_paper(kind):
     np.testing.assert_allclose(weight_quantizer(model[5]).step.numpy(), np.reshape(expected, -1), rtol=1e-5)
 
 
-def test_steps_start_from_the_observer_if_asked_for():
-    model, _ = quantized(lsq={"init": "observer"}, observer="min_max")
+@pytest.mark.parametrize("init", ["auto", "observer"])
+def test_steps_of_eight_bits_start_from_the_observer(init):
+    model, _ = quantized(lsq={"init": init}, observer="min_max")
     assert input_quantizer(model[0]).step.item() == pytest.approx(np.abs(IMAGES).max() / 127, rel=1e-5)
     expected = np.abs(model[0].weight.numpy()).max(axis=(1, 2, 3)) / 127
     np.testing.assert_allclose(weight_quantizer(model[0]).step.numpy(), expected, rtol=1e-5)

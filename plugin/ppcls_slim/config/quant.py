@@ -23,7 +23,16 @@ from .base import (
     names_in_any_case,
     no,
 )
-from .quant_methods import BACKEND_BITS, LSQ_REFUSES, LSQ_RULE, MOVING_AVERAGE, LsqConfig, PactConfig
+from .quant_methods import (
+    AUTO_OBSERVER,
+    BACKEND_BITS,
+    LSQ_REFUSES,
+    LSQ_RULE,
+    MOVING_AVERAGE,
+    NEED_NO_DATA,
+    LsqConfig,
+    PactConfig,
+)
 
 QUANTIZERS = Registry("ppcls_slim.quant.methods", "ppcls_slim.quantizers", "quantization method", "QUANTIZER")
 OBSERVERS = Registry("ppcls_slim.quant.observers", "ppcls_slim.observers", "observer", "OBSERVER")
@@ -55,7 +64,7 @@ _RULES = all_of(
     no(all_of(_ONE_SIDED, given("act_quantize"))),
     no(all_of(_ONE_SIDED, _NO_BATCHES)),
     no(all_of(given("bias_correction", const=True), _NO_BATCHES)),
-    no(all_of(given("observer", **no({"const": MOVING_AVERAGE})), _NO_BATCHES)),
+    no(all_of(given("observer", **no(NEED_NO_DATA)), _NO_BATCHES)),
     LSQ_RULE,
 )
 
@@ -125,9 +134,12 @@ class QuantConfig(Section):
         8, description="Training batches that scales and alpha start from, before the first step."
     )
     observer: str = Field(
-        MOVING_AVERAGE,
-        description="How the scale of a layer's input is chosen from the calibration batches.",
-        json_schema_extra=lambda schema: schema.update(enum=[*OBSERVERS.names()]),
+        AUTO_OBSERVER,
+        description=(
+            "How the scale of a layer's input is chosen from the calibration batches. auto: mse where PACT trains it "
+            "afterwards, moving_average elsewhere."
+        ),
+        json_schema_extra=lambda schema: schema.update(enum=[AUTO_OBSERVER, *OBSERVERS.names()]),
     )
     percentile: float = Field(
         99.99, gt=50.0, le=100.0, description="observer percentile: percent of the magnitudes that are not clipped."
@@ -187,7 +199,7 @@ class QuantConfig(Section):
     @field_validator("observer")
     @classmethod
     def _known_observer(cls, value: str) -> str:
-        if value not in OBSERVERS:
+        if value != AUTO_OBSERVER and value not in OBSERVERS:
             raise ValueError(OBSERVERS.unknown(value))
         return value
 
@@ -233,7 +245,7 @@ class QuantConfig(Section):
             raise ValueError("act_quantize and pact.form: one_sided both quantize activations: remove one")
         if one_sided and self.calibration_batches == 0:
             raise ValueError("pact.form: one_sided needs calibration_batches, to know which inputs are rectified")
-        if self.observer != MOVING_AVERAGE and self.calibration_batches == 0:
+        if self.observer not in (AUTO_OBSERVER, MOVING_AVERAGE) and self.calibration_batches == 0:
             raise ValueError(f"observer: {self.observer} needs data: set calibration_batches to 1 or more")
         if self.bias_correction and self.calibration_batches == 0:
             raise ValueError("bias_correction needs data: set calibration_batches to 1 or more")
@@ -299,7 +311,8 @@ def _check_lsq(settings: QuantConfig) -> None:
         raise ValueError("lsq exports the steps that it learned, which onnx_format: false cannot: remove it")
     if settings.calibration_batches == 0:
         raise ValueError("the steps of lsq start from data: set calibration_batches to 1 or more")
-    if settings.observer != MOVING_AVERAGE and settings.lsq.init == "mean":
+    chosen = settings.observer not in (AUTO_OBSERVER, MOVING_AVERAGE)
+    if chosen and not settings.lsq.starts_from_range(settings.activation_bits):
         raise ValueError(
             f"observer: {settings.observer} does nothing for lsq: set lsq.init to observer, or remove it"
         )

@@ -9,7 +9,9 @@ from pydantic import Field
 from .base import MOST, Section, absent_or, all_of, any_of, given, no
 
 BACKEND_BITS = 8
-MOVING_AVERAGE = "moving_average"
+AUTO_OBSERVER, MOVING_AVERAGE = "auto", "moving_average"
+NEED_NO_DATA = {"enum": [AUTO_OBSERVER, MOVING_AVERAGE]}
+"""JSON Schema: observers that may stand beside ``calibration_batches: 0``, where there is nothing to observe."""
 
 
 class PactConfig(Section):
@@ -25,7 +27,7 @@ class PactConfig(Section):
     )
     alpha: Union[Literal["auto"], Annotated[float, Field(gt=0.0, le=MOST)]] = Field(
         "auto",
-        description="Initial alpha of every layer; auto: the mean largest magnitude of the calibration batches.",
+        description="Initial alpha of every layer; auto: the scale that Slim.quant.observer chooses.",
     )
     learning_rate: float = Field(1.0, ge=0.0, le=MOST, description="Multiplier of the learning rate for alpha.")
     weight_decay: Optional[float] = Field(
@@ -43,17 +45,22 @@ class LsqConfig(Section):
             "elsewhere. signed: signed ones everywhere, as TensorRT needs them."
         ),
     )
-    init: Literal["mean", "observer"] = Field(
-        "mean",
+    init: Literal["auto", "mean", "observer"] = Field(
+        "auto",
         description=(
             "First steps. mean: 2 mean|x| / sqrt(Q_P), as in the paper. observer: activations start from the scale "
-            "that Slim.quant.observer chooses, weights from their largest magnitude, each divided by Q_P."
+            "that Slim.quant.observer chooses, weights from their largest magnitude, each divided by Q_P. auto: "
+            "observer at 8 bits, mean below."
         ),
     )
     learning_rate: float = Field(1.0, ge=0.0, le=MOST, description="Multiplier of the learning rate for the steps.")
     weight_decay: Optional[float] = Field(
         0.0, ge=0.0, le=MOST, description="L2 coefficient for the steps; the optimizer's if null."
     )
+
+    def starts_from_range(self, bits: int) -> bool:
+        """Whether the first steps of so many bits are a range divided by ``Q_P``."""
+        return self.init == "observer" or (self.init == "auto" and bits == BACKEND_BITS)
 
 
 LSQ_REFUSES = ("weight_preprocess_type", "activation_preprocess_type", "weight_quantize", "act_quantize")
@@ -67,8 +74,14 @@ LSQ_RULE = no(
             given("calibration_batches", const=0),
             *(given(key, exclusiveMinimum=BACKEND_BITS) for key in ("weight_bits", "activation_bits")),
             all_of(
-                given("observer", **no({"const": MOVING_AVERAGE})),
-                absent_or("lsq", **absent_or("init", const="mean")),
+                given("observer", **no(NEED_NO_DATA)),
+                any_of(
+                    given("lsq", **given("init", const="mean")),
+                    all_of(
+                        absent_or("lsq", **absent_or("init", const="auto")),
+                        given("activation_bits", **no({"const": BACKEND_BITS})),
+                    ),
+                ),
             ),
         ),
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..compat.paddle import paddle
 from ..config.quant import OBSERVERS, QuantConfig
+from ..config.quant_methods import AUTO_OBSERVER, MOVING_AVERAGE
 
 BINS = 4096
 SMALLEST_SCALE = 1e-6
@@ -104,10 +105,20 @@ def input_range(statistics: InputStatistics, settings: QuantConfig, observer: Ob
     return InputRange(statistics.low, max(scale, SMALLEST_SCALE), statistics.mean_magnitude)
 
 
-def observer_of(settings: QuantConfig) -> Observer:
+def observer_of(settings: QuantConfig, trains: bool) -> Observer:
     """Return the observer that ``Slim.quant`` asks for.
+
+    An alpha above all inputs has no gradient (PACT, equation 3), so that it stays where it starts; the one with the
+    least squared error clips some inputs. Without training, it is not worth clipping them.
+
+    Args:
+        settings: ``Slim.quant``.
+        trains: whether training follows.
 
     Raises:
         SlimError: it is an entry point that does not give an :class:`Observer`.
     """
-    return OBSERVERS.get(settings.observer, Observer)
+    name = settings.observer
+    if name == AUTO_OBSERVER:
+        name = "mse" if trains and settings.uses_pact else MOVING_AVERAGE
+    return OBSERVERS.get(name, Observer)

@@ -40,14 +40,14 @@ def build(target: Target, settings: QuantConfig) -> None:
     bits = settings.activation_bits
     set_input_quantizer(target.layer, LsqQuantizer(target.name, bits, unsigned, np.array([step]), **rates))
     axis, bits = weight_scale_axis(weight_quantizer(target.layer)), settings.weight_bits
-    steps = initial_steps(target.layer.weight.numpy(), axis, bits, options.init == "observer")
+    steps = initial_steps(target.layer.weight.numpy(), axis, bits, options.starts_from_range(bits))
     set_weight_quantizer(target.layer, LsqWeightQuantizer(target.name, bits, steps, axis, **rates))
 
 
 def _input_step(observer: Optional[InputRange], settings: QuantConfig, positive: int) -> float:
     if observer is None:  # the checkpoint has the step
         return 1.0
-    if settings.lsq.init == "observer":
+    if settings.lsq.starts_from_range(settings.activation_bits):
         return observer.input_scale / positive
     return 2 * observer.mean_magnitude / math.sqrt(positive)
 
