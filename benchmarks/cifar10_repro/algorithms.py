@@ -1,4 +1,4 @@
-"""FPGM, PACT and DoReFa in PyTorch, as tensor functions that run inside a CUDA graph.
+"""FPGM, PACT, DoReFa and LSQ in PyTorch, as tensor functions that run inside a CUDA graph.
 
 Each follows the NumPy function of the same name in ``ppcls_slim.reference``; a test holds them together.
 """
@@ -48,6 +48,16 @@ def dorefa_weight(weight: Tensor, bits: int) -> Tensor:
     return 2 * (unit + (quantized - unit).detach()) - 1
 
 
+def lsq(v: Tensor, step: Tensor, negative: int, positive: int, gradient_scale: float) -> Tensor:
+    """Quantize to multiples of a learned step; the step broadcasts to ``v`` and is positive."""
+    constant = step.detach()
+    scaled = constant + (step - constant) * gradient_scale
+    ratio = v / scaled
+    low, high = ratio <= -negative, ratio >= positive
+    clipped = torch.where(low, -float(negative), torch.where(high, float(positive), ratio))
+    return (clipped + (torch.round(clipped) - clipped).detach()) * scaled
+
+
 def sgd_step(
     weights: Tensor,
     velocity: Tensor,
@@ -55,11 +65,14 @@ def sgd_step(
     mask: Tensor | None,
     lr: Tensor,
     momentum: float = 0.9,
-    weight_decay: float = 5e-4,
+    weight_decay: float | Tensor = 5e-4,
 ) -> None:
-    """One Nesterov step in place, on flat vectors of all parameters; the mask acts on the loss gradient."""
+    """One Nesterov step in place, on flat vectors of all parameters; the mask acts on the loss gradient.
+
+    The weight decay is a number, or a vector with one for every parameter.
+    """
     if mask is not None:
         gradient = gradient * mask
-    gradient = gradient.add(weights, alpha=weight_decay)
+    gradient = gradient + weight_decay * weights
     velocity.mul_(momentum).add_(gradient)
     weights.sub_(lr * gradient.add(velocity, alpha=momentum))

@@ -16,9 +16,12 @@ class Spec:
         norm_keep: part of every layer's filters that the norm leaves (the authors' ``rate_norm``).
         distance: part pruned by distance (the authors' ``rate_dist``).
         schedule: ``masked`` (the authors' program) or ``soft`` (the paper's text).
-        bits: weights and activations for PACT, or None for float.
+        bits: weights and activations for PACT or LSQ, or None for float.
         alpha: PACT's first clipping value.
         start: stem of a safetensors file to start from; the learning rate is then a tenth.
+        method: with bits, ``pact`` (weights by DoReFa) or ``lsq`` (a step per output channel and per input).
+        float_shortcuts: quantize what convolutions read, and not what shortcuts carry.
+        recipe: ``fpgm`` (the authors' script), ``pact`` or ``cosine``, see :data:`training.RECIPES`.
     """
 
     depth: int
@@ -29,6 +32,9 @@ class Spec:
     bits: int | None = None
     alpha: float = 10.0
     start: str | None = None
+    method: str = "pact"
+    float_shortcuts: bool = False
+    recipe: str = "fpgm"
 
     @property
     def pruned(self) -> bool:
@@ -39,7 +45,9 @@ class Spec:
     def label(self) -> str:
         """The row that the run belongs to: everything but the seed."""
         if self.bits:
-            return f"r{self.depth}-pact-{self.bits}bit"
+            shortcuts = "-floatcut" if self.float_shortcuts and self.method == "pact" else ""
+            recipe = "-recipe" if self.recipe == "pact" else ""
+            return f"r{self.depth}-{self.method}-{self.bits}bit{shortcuts}{recipe}"
         parts = [f"r{self.depth}"]
         if self.pruned:
             by_norm = f"norm{round(100 * (1 - self.norm_keep))}-" if self.norm_keep < 1 else ""
@@ -75,6 +83,24 @@ ROWS: dict[str, list[Spec]] = {
         *_seeds(3, depth=56, distance=0.4),
         *_seeds(2, depth=20, bits=5),
         *_seeds(1, depth=20, distance=0.3, schedule="soft"),
+    ],
+    # LSQ, as its paper: from trained weights, cosine, quantized inputs of convolutions, float shortcuts.
+    "e": [
+        spec
+        for bits in (2, 3, 4)
+        for spec in _seeds(
+            3, depth=20, bits=bits, method="lsq", float_shortcuts=True, recipe="cosine", start="resnet20"
+        )
+    ],
+    # PACT at 2 bits with the two suspects of docs/reproduction.md, each alone and both.
+    "f": [
+        spec
+        for suspects in (
+            {"float_shortcuts": True},
+            {"recipe": "pact"},
+            {"float_shortcuts": True, "recipe": "pact"},
+        )
+        for spec in _seeds(3, depth=20, bits=2, **suspects)
     ],
 }
 

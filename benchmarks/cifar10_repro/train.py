@@ -20,7 +20,7 @@ import torch
 from cifar10 import Cifar10, load_arrays
 from rows import Spec, find
 from safetensors.torch import save_file
-from training import Run, learning_rate
+from training import RECIPES, Run, learning_rate
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -70,17 +70,23 @@ def report(run: Run, epochs_done: int, seconds: float, options: argparse.Namespa
     history = run.history[:epochs_done].cpu()
     tests = 100.0 * history[:, 1] / len(run.data.test_labels)
     tuned = run.spec.start is not None
-    rates = {learning_rate(epoch, options.epochs, tuned) for epoch in range(options.epochs)}
+    recipe = RECIPES[run.spec.recipe]
+    rates = [learning_rate(epoch, options.epochs, tuned, run.spec.recipe) for epoch in range(options.epochs)]
     return {
         "name": run.spec.name,
         "row": run.spec.label,
         "spec": asdict(run.spec),
         "recipe": {
-            "optimizer": "SGD, Nesterov momentum 0.9, weight decay 5e-4 on every parameter",
+            "optimizer": f"SGD, Nesterov momentum 0.9, weight decay {recipe.weight_decay:g} on every parameter"
+            + (" but LSQ's steps" if run.spec.method == "lsq" else ""),
             "batch": options.batch,
             "steps_per_epoch": run.steps,
             "epochs": options.epochs,
-            "learning_rates": sorted(round(rate, 8) for rate in rates),
+            "learning_rates": (
+                "half a cosine from " + f"{rates[0]:g}"
+                if recipe.milestones is None
+                else sorted({round(rate, 8) for rate in rates})
+            ),
             "precision": options.precision,
             "compiled": options.compile,
         },

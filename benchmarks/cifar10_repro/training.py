@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from algorithms import filter_mask, sgd_step
 from cifar10 import PAD, Cifar10
-from models import Parameters, forward
+from models import Parameters, forward, is_step
 from rows import Spec
 from torch import Tensor
 
-MILESTONES = (60, 120, 160)
 TEST_BATCH = 1000
 
 
-def learning_rate(epoch: int, epochs: int, tuned: bool) -> float:
-    """Return the rate of the authors' scripts: 0.01 for one epoch, then 0.1, times 0.2 at 60, 120, 160.
+@dataclass(frozen=True)
+class Recipe:
+    """What beside the method decides about the accuracy.
+
+    Attributes:
+        milestones: epochs of 200 at which the learning rate drops; None: half a cosine to 0.
+        factor: of a drop.
+        slow_start: whether the first epoch has a tenth of the rate.
+        weight_decay: of every parameter, but for the steps of LSQ, which have none.
+    """
+
+    milestones: tuple[int, ...] | None
+    factor: float = 1.0
+    slow_start: bool = False
+    weight_decay: float = 5e-4
+
+
+RECIPES = {
+    "fpgm": Recipe((60, 120, 160), 0.2, slow_start=True),  # the authors' scripts
+    "pact": Recipe((60, 120), 0.1, weight_decay=2e-4),  # appendix of the paper, as remembered
+    "cosine": Recipe(None, weight_decay=1e-4),  # LSQ, section 2.3
+}
+
+
+def learning_rate(epoch: int, epochs: int, tuned: bool, recipe: str = "fpgm") -> float:
+    """Return the rate of a recipe; ``fpgm``: 0.01 for one epoch, then 0.1, times 0.2 at 60, 120, 160.
 
     A run from trained weights has a tenth of it. Other lengths than 200 epochs scale the milestones.
     """
-    drops = sum(epoch * 200 >= milestone * epochs for milestone in MILESTONES)
-    return 0.1 * (0.1 if epoch == 0 else 0.2**drops) * (0.1 if tuned else 1.0)
+    chosen, rate = RECIPES[recipe], 0.1 * (0.1 if tuned else 1.0)
+    if chosen.milestones is None:
+        return rate * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
+    drops = sum(epoch * 200 >= milestone * epochs for milestone in chosen.milestones)
+    return rate * (0.1 if epoch == 0 and chosen.slow_start else chosen.factor**drops)
 
 
 def loss_of(
@@ -34,15 +62,27 @@ def loss_of(
     depth: int,
     bits: int | None = None,
     low: bool = False,
+    float_shortcuts: bool = False,
 ) -> Tensor:
     """Return the cross entropy of a training batch; ``low`` computes convolutions in bfloat16."""
     with torch.autocast(images.device.type, torch.bfloat16) if low else nullcontext():
-        logits = forward(params, buffers, images, depth, bits, training=True)
+        logits = forward(params, buffers, images, depth, bits, training=True, float_shortcuts=float_shortcuts)
     return F.cross_entropy(logits.to(images.dtype), labels)
 
 
 # Static shapes: a second depth or bit width must not turn the first into a symbol.
 compiled_loss_of = torch.compile(loss_of, dynamic=False)
+
+
+def decay_of(parameters: Parameters, weight_decay: float) -> float | Tensor:
+    """Return the weight decay, or where there are steps of LSQ a vector that spares them."""
+    if not any(is_step(name) for name in parameters.shapes):
+        return weight_decay
+    vector = torch.full_like(parameters.flat, weight_decay)
+    for name, view in parameters.split(vector).items():
+        if is_step(name):
+            view.zero_()
+    return vector
 
 
 class Run:
@@ -67,12 +107,17 @@ class Run:
         self.spec, self.data, self.epochs, self.batch, self.low = spec, data, epochs, batch, low
         device, dtype = data.mean.device, data.mean.dtype
         self.steps = len(data.train_labels) // batch
-        self.parameters = Parameters(spec.depth, bool(spec.bits), device, dtype)
+        learned_steps = spec.method == "lsq"
+        self.parameters = Parameters(spec.depth, bool(spec.bits), device, dtype, learned_steps)
         self.parameters.initialise(torch.Generator().manual_seed(spec.seed), spec.alpha)
         if spec.start:
             from safetensors.torch import load_file
 
-            self.parameters.load(load_file((weights or Path()) / f"{spec.start}.safetensors"))
+            state = load_file((weights or Path()) / f"{spec.start}.safetensors")
+            self.parameters.load(state, of_float=bool(spec.bits))
+        if spec.bits and learned_steps:
+            self.begin_steps()
+        self.decay = decay_of(self.parameters, RECIPES[spec.recipe].weight_decay)
         self.velocity = torch.zeros_like(self.parameters.flat)
         self.mask = torch.ones_like(self.parameters.flat)
         self.rate = torch.zeros((), device=device, dtype=dtype)
@@ -91,16 +136,30 @@ class Run:
         if spec.pruned and spec.schedule == "masked":
             self.prune()  # the authors' program chooses once before training
 
+    @torch.no_grad()
+    def begin_steps(self) -> None:
+        """Set LSQ's first steps from the weights and from the first training images as they are."""
+        count, device = min(256, len(self.data.train_labels)), self.data.mean.device
+        shift = torch.full((count, 2), PAD, device=device)
+        no_flip = torch.zeros(count, device=device, dtype=torch.bool)
+        images, _ = self.data.batch(torch.arange(count, device=device), shift, no_flip)
+        buffers = {name: value.clone() for name, value in self.parameters.buffers.items()}
+        magnitudes: list[Tensor] = []
+        views = self.parameters.views
+        forward(views, buffers, images, self.spec.depth, training=True, magnitudes=magnitudes)
+        self.parameters.begin_steps(torch.stack(magnitudes[:-1]), self.spec.bits)
+
     def step(self) -> None:
         """Train on the batch that ``step_index`` points at."""
         drawn = (self.order, self.shift, self.flip)
         images, labels = self.data.batch(*(t.index_select(0, self.step_index)[0] for t in drawn))
         spec, params = self.spec, self.parameters.views
-        loss = self.loss_of(params, self.parameters.buffers, images, labels, spec.depth, spec.bits, self.low)
+        options = (spec.depth, spec.bits, self.low, spec.float_shortcuts)
+        loss = self.loss_of(params, self.parameters.buffers, images, labels, *options)
         gradient = self.parameters.join(torch.autograd.grad(loss, list(params.values())))
         mask = self.mask if spec.pruned and spec.schedule == "masked" else None
         with torch.no_grad():
-            sgd_step(self.parameters.flat, self.velocity, gradient, mask, self.rate)
+            sgd_step(self.parameters.flat, self.velocity, gradient, mask, self.rate, weight_decay=self.decay)
             self.loss_sum += loss.detach()
             self.step_index += 1
 
@@ -112,7 +171,7 @@ class Run:
         for start in range(0, len(self.data.test_labels), TEST_BATCH):
             images, labels = self.data.test_batch(start, TEST_BATCH)
             with torch.autocast(images.device.type, torch.bfloat16) if self.low else nullcontext():
-                logits = forward(params, buffers, images, spec.depth, spec.bits)
+                logits = forward(params, buffers, images, spec.depth, spec.bits, float_shortcuts=spec.float_shortcuts)
             self.right += (logits.argmax(dim=1) == labels).sum()
 
     @torch.no_grad()
@@ -140,7 +199,8 @@ class Run:
         self.order.copy_(order.view_as(self.order))
         self.shift.copy_(torch.randint(0, 2 * PAD + 1, self.shift.shape, device=device, generator=g))
         self.flip.copy_(torch.randint(0, 2, self.flip.shape, device=device, generator=g))
-        self.rate.fill_(learning_rate(epoch, self.epochs, self.spec.start is not None))
+        tuned = self.spec.start is not None
+        self.rate.fill_(learning_rate(epoch, self.epochs, tuned, self.spec.recipe))
         self.step_index.zero_()
         self.loss_sum.zero_()
 

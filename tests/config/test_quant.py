@@ -47,6 +47,14 @@ def test_pact_can_be_turned_off_as_in_paddleslims_table():
         ),
         ({"percentile": 10}, ["Slim.quant.percentile", "greater than 50"]),
         ({"dtype": "int4"}, ["Slim.quant.dtype", "'int4'"]),
+        ({"name": "lsq", "activation_preprocess_type": "PACT"}, ["lsq", "remove activation_preprocess_type"]),
+        ({"name": "lsq", "weight_quantize": "my.Layer"}, ["lsq", "remove weight_quantize"]),
+        ({"name": "lsq", "weight_bits": 9}, ["lsq is for 8 bits and below", "weight_bits"]),
+        ({"name": "lsq", "onnx_format": False}, ["lsq", "onnx_format"]),
+        ({"name": "lsq", "calibration_batches": 0}, ["lsq", "calibration_batches"]),
+        ({"name": "lsq", "observer": "mse", "activation_bits": 4}, ["observer: mse", "lsq.init"]),
+        ({"name": "lsq", "observer": "mse", "lsq": {"init": "mean"}}, ["observer: mse", "lsq.init"]),
+        ({"name": "lsq", "lsq": {"int": "mean"}}, ["Slim.quant.lsq.int", "'init'"]),
     ],
 )
 def test_a_mistake_gets_one_line_that_names_the_key(keys, words):

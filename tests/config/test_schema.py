@@ -90,7 +90,7 @@ PRUNE = {
     "input_dtype": st.sampled_from(["float32", "float64", "float33", ""]),
 }
 QUANT = {
-    "name": st.sampled_from(["pact", "PACT", "qat", "Qat", "pakt"]),
+    "name": st.sampled_from(["pact", "PACT", "qat", "Qat", "lsq", "LSQ", "pakt"]),
     "weight_preprocess_type": st.sampled_from(["PACT", None, "pact"]),
     "activation_preprocess_type": st.sampled_from(["PACT", None, "pact"]),
     "weight_quantize_type": st.sampled_from(["abs_max", "channel_wise_abs_max", "range_abs_max"]),
@@ -110,15 +110,24 @@ QUANT = {
     "pact": st.fixed_dictionaries(
         {},
         optional={
-            "form": st.sampled_from(["one_sided", "two_sided", "x"]),
+            "form": st.sampled_from(["auto", "one_sided", "two_sided", "x"]),
             "alpha": st.sampled_from(["auto", 1, 2.0, 0, -1.0, "x", True, 1e300]),
             "learning_rate": RATIO,
             "weight_decay": RATIO,
         },
     ),
+    "lsq": st.fixed_dictionaries(
+        {},
+        optional={
+            "form": st.sampled_from(["auto", "signed", "unsigned"]),
+            "init": st.sampled_from(["auto", "mean", "observer", "mse"]),
+            "learning_rate": RATIO,
+            "weight_decay": RATIO | st.none(),
+        },
+    ),
     "skip": NAMES | st.sampled_from(["auto-speed", "auto-sped", ["auto-speed", "conv1"], "conv1"]),
     "calibration_batches": COUNT,
-    "observer": st.sampled_from(["min_max", "moving_average", "mse", "kl", "percentile", "MSE", "ms"]),
+    "observer": st.sampled_from(["auto", "min_max", "moving_average", "mse", "kl", "percentile", "MSE", "ms"]),
     "equalize": st.booleans(),
     "bias_correction": st.booleans(),
     "percentile": st.sampled_from([0, 50, 50.1, 99.9, 100, 100.1, "99"]),
@@ -188,6 +197,13 @@ def check(config):
 @given(CONFIG)
 @example({"Slim": {"prune": {"pruned_ratio": None, "pruned_flops": 0.3, "sensitivity_file": "s"}}})
 @example({"Slim": {"quant": {"act_quantize": "a.b", "pact": {"form": "one_sided"}}}})
+@example({"Slim": {"quant": {"name": "lsq", "activation_preprocess_type": "PACT"}}})
+@example({"Slim": {"quant": {"name": "LSQ", "weight_preprocess_type": None, "weight_bits": 16}}})
+@example({"Slim": {"quant": {"name": "lsq", "onnx_format": False}}})
+@example({"Slim": {"quant": {"name": "lsq", "observer": "mse", "lsq": {"init": "mean"}}}})
+@example({"Slim": {"quant": {"name": "lsq", "observer": "mse", "activation_bits": 4, "lsq": {"init": "auto"}}}})
+@example({"Slim": {"quant": {"name": "lsq", "observer": "mse", "activation_bits": 8.0, "lsq": {}}}})
+@example({"Slim": {"quant": {"name": "lsq", "observer": "mse", "lsq": {"init": "observer"}}}})
 def test_schema_and_loader_agree(config):
     check(config)
 

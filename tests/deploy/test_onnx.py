@@ -175,7 +175,7 @@ def test_pads_in_numbers_compute_what_auto_pad_does(kind, pads):
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
-@pytest.mark.parametrize("options", [{}, {"weight_quantize_type": "abs_max"}, {"name": "qat"}])
+@pytest.mark.parametrize("options", [{}, {"weight_quantize_type": "abs_max"}, {"name": "qat"}, {"name": "lsq"}])
 def test_an_int8_model_computes_what_fake_quant_does_with_all_layers_in_int8(quantized, name, options):
     from ppcls_slim.deploy.target import find_target
 

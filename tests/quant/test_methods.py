@@ -49,7 +49,7 @@ def constant(monkeypatch):
 
 
 def test_the_methods_of_the_project():
-    assert QUANTIZERS.names() == ["pact", "qat"]
+    assert QUANTIZERS.names() == ["lsq", "pact", "qat"]
     for name in QUANTIZERS.names():
         assert quantizer_of(QuantConfig(name=name)) is QUANTIZERS.get(name, Quantizer)
 
@@ -66,7 +66,7 @@ def test_an_unknown_method_is_refused_with_those_that_are_known():
 
 def test_a_method_from_outside_trains_and_is_exported(constant):
     schema = json_schema()["$defs"]["QuantConfig"]["properties"]["name"]
-    assert schema["anyOf"][0]["enum"] == ["pact", "qat", "constant"]  # [1]: the same in any case
+    assert schema["anyOf"][0]["enum"] == ["lsq", "pact", "qat", "constant"]  # [1]: the same in any case
     settings = read_section({"Slim": {"quant": {"name": "constant", "calibration_batches": 1}}}).quant
     images = paddle.to_tensor(np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype("float32"))
     trained, fresh = (paddle.nn.Sequential(paddle.nn.Conv2D(3, 4, 3)) for _ in range(2))

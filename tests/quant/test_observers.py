@@ -22,7 +22,7 @@ def statistics_of(*batches):
 
 def scale(name, *batches, **keys):
     settings = QuantConfig(observer=name, **keys)
-    return input_range(statistics_of(*batches), settings, observer_of(settings)).input_scale
+    return input_range(statistics_of(*batches), settings, observer_of(settings, trains=True)).input_scale
 
 
 def quantization_error(values, largest, levels):
@@ -46,8 +46,15 @@ def test_the_histogram_counts_every_magnitude_in_its_bin(batches):
     assert statistics.low == pytest.approx(min(batch.min() for batch in batches))
 
 
+def test_without_a_word_the_alpha_that_pact_trains_starts_from_the_least_squared_error():
+    assert observer_of(QuantConfig(), trains=True) is observer_of(QuantConfig(observer="mse"), trains=True)
+    others = [(QuantConfig(), False), (QuantConfig(name="qat"), True), (QuantConfig(name="lsq"), True)]
+    for settings, trains in others:
+        expected = observer_of(QuantConfig(observer="moving_average"), trains)
+        assert observer_of(settings, trains=trains) is expected
+
+
 def test_moving_average_is_what_there_was_before(batches):
-    assert QuantConfig().observer == "moving_average"
     assert scale("moving_average", *batches) == pytest.approx(np.mean([np.abs(batch).max() for batch in batches]))
 
 

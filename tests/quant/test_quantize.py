@@ -81,15 +81,23 @@ def test_calibration_normalizes_as_the_model_does_that_is_used_next(model, image
     model.eval()
 
 
-def test_one_sided_only_where_inputs_are_rectified(model, images):
-    record = quantized(model, images, pact={"form": "one_sided"})
+@pytest.mark.parametrize("form", ["auto", "one_sided"])
+def test_one_sided_only_where_inputs_are_rectified(model, images, form):
+    record = quantized(model, images, pact={"form": form})
     assert record.layers["conv1"] == "two_sided"  # the image has negative values
     assert record.layers["layer1.0.conv2"] == "one_sided"
 
 
-@pytest.mark.parametrize("keys", [{}, {"fuse_conv_bn": True}, {"weight_preprocess_type": "PACT"}, {"name": "qat"}])
+SIGNED = {"pact": {"form": "two_sided"}, "lsq": {"form": "signed"}}
+"""The grid of Paddle's fake-quants, for layers whose inputs are not negative, too."""
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"fuse_conv_bn": True}, {"weight_preprocess_type": "PACT"}, {"name": "qat"}, {"name": "lsq"}],
+)
 def test_the_model_built_for_export_computes_what_the_trained_one_does(model, images, keys):
-    record = quantized(model, images, **keys)
+    record = quantized(model, images, **SIGNED, **keys)
     fresh = built_for_export(model, record)
     assert not pact_layers(fresh)
     expected = model(images).numpy()
@@ -97,7 +105,7 @@ def test_the_model_built_for_export_computes_what_the_trained_one_does(model, im
 
 
 def test_pact_costs_half_where_inputs_are_rectified(model, images):
-    record = quantized(model, images)
+    record = quantized(model, images, **SIGNED)
     assert record.layers["conv1"] == "two_sided"
     assert record.layers["layer1.0.conv2"] == "rectified"
 

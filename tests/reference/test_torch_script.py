@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppcls_slim.reference import fpgm, pact
+from ppcls_slim.reference import fpgm, lsq, pact
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -107,6 +108,89 @@ def test_dorefa_forward_and_gradient_follow_the_reference(bits: int) -> None:
     quantized.backward(torch.tensor(upstream))
     np.testing.assert_allclose(quantized.detach().numpy(), pact.dorefa_weight(values, bits), atol=1e-12)
     np.testing.assert_allclose(weight.grad.numpy(), pact.dorefa_weight_backward(values, upstream), atol=1e-12)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_lsq_forward_and_gradients_follow_the_reference(bits: int) -> None:
+    rng = np.random.default_rng(bits)
+    values, upstream = rng.normal(size=(4, 3, 3, 3)), rng.normal(size=(4, 3, 3, 3))
+    negative, positive = lsq.levels(bits)
+    steps = lsq.initial_step(np.abs(values).mean(axis=(1, 2, 3), keepdims=True), positive)
+    scale = lsq.gradient_scale(27, positive)
+    v, step = torch.tensor(values, requires_grad=True), torch.tensor(steps, requires_grad=True)
+    quantized = algorithms.lsq(v, step, negative, positive, scale)
+    quantized.backward(torch.tensor(upstream))
+    to_v, to_step = lsq.backward(values, steps, negative, positive, upstream, scale)
+    np.testing.assert_allclose(quantized.detach(), lsq.quantize(values, steps, negative, positive), rtol=1e-12)
+    np.testing.assert_allclose(v.grad, to_v, rtol=1e-12)
+    np.testing.assert_allclose(step.grad, to_step, rtol=1e-11)
+
+
+def test_lsq_starts_from_trained_weights_with_the_papers_steps_and_without_decay_of_them(
+    data: Cifar10, tmp_path: Path
+) -> None:
+    safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
+    dense = training.Run(rows.Spec(depth=8, seed=3), data, epochs=1, batch=16)
+    safetensors.save_file(dense.parameters.state_dict(), tmp_path / "resnet8.safetensors")
+    spec = rows.Spec(8, 1, bits=2, method="lsq", float_shortcuts=True, recipe="cosine", start="resnet8")
+    run = training.Run(spec, data, epochs=2, batch=16, weights=tmp_path)
+    views = run.parameters.views
+    weight = dense.parameters.views["layer1.0.conv1.weight"].detach().float().double()
+    torch.testing.assert_close(views["layer1.0.conv1.weight"].detach(), weight)
+    expected = lsq.initial_step(weight.abs().mean(dim=(1, 2, 3)).numpy(), 1)
+    np.testing.assert_allclose(views["layer1.0.conv1.step"].detach(), expected, rtol=1e-12)
+    decay = run.parameters.split(run.decay)
+    assert float(decay["steps"].abs().sum()) == 0
+    assert float(decay["layer1.0.conv1.weight"].min()) == 1e-4
+    before = {name: view.detach().clone() for name, view in views.items()}
+    run.begin_epoch(0)
+    run.step()
+    for name, view in views.items():
+        assert not torch.equal(view.detach(), before[name]), name
+
+
+@pytest.mark.parametrize("spec", rows.find(["e", "f"])[::3], ids=lambda spec: spec.label)
+def test_every_row_of_lsq_and_of_the_two_suspects_trains_for_a_step(data: Cifar10, spec: rows.Spec) -> None:
+    run = training.Run(dataclasses.replace(spec, depth=8, start=None), data, epochs=200, batch=16)
+    run.begin_epoch(0)
+    for _ in range(2):
+        run.step()
+    run.test()
+    assert torch.isfinite(run.loss_sum)
+
+
+def test_float_shortcuts_are_not_quantized_and_convolutions_read_the_same_levels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parameters = models.Parameters(8, True, CPU, torch.float64)
+    parameters.initialise(torch.Generator().manual_seed(0), alpha=3.0)
+    levels, sums = [], []
+    conv2d, relu = models.F.conv2d, models.F.relu
+
+    def spy_conv2d(x: torch.Tensor, weight: torch.Tensor, **options: object) -> torch.Tensor:
+        levels.append(len(x.unique()))
+        return conv2d(x, weight, **options)
+
+    def spy_relu(x: torch.Tensor) -> torch.Tensor:
+        sums.append(len(relu(x).unique()))
+        return relu(x)
+
+    monkeypatch.setattr(models.F, "conv2d", spy_conv2d)
+    monkeypatch.setattr(models.F, "relu", spy_relu)
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    models.forward(parameters.views, parameters.buffers, images, 8, bits=2, float_shortcuts=True)
+    assert max(levels[1:]) <= 4
+    assert len(sums) == 4  # three shortcuts, and the last ReLU
+    assert min(sums) > 4
+
+
+def test_recipes_have_the_rates_of_their_papers() -> None:
+    pact_rates = {0: 0.1, 59: 0.1, 60: 0.01, 120: 0.001, 199: 0.001}
+    for epoch, rate in pact_rates.items():
+        assert training.learning_rate(epoch, 200, False, "pact") == pytest.approx(rate)
+    assert training.learning_rate(0, 200, True, "cosine") == pytest.approx(0.01)
+    assert training.learning_rate(100, 200, True, "cosine") == pytest.approx(0.005)
+    assert 0 < training.learning_rate(199, 200, True, "cosine") < 1e-5
 
 
 def test_first_convolution_and_last_layer_stay_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Optional
 
+import numpy as np
+
 from .paddle import paddle
 from .paddleslim import load_paddleslim
 
@@ -43,6 +45,45 @@ def input_quantizer(layer: Any) -> Any:
 def set_input_quantizer(layer: Any, quantizer: paddle.nn.Layer) -> None:
     """Replace the fake-quant of a quantized layer's input."""
     layer._fake_quant_input = quantizer
+
+
+def weight_quantizer(layer: Any) -> Any:
+    """Return the fake-quant of a quantized layer's weight."""
+    return layer._fake_quant_weight
+
+
+def set_weight_quantizer(layer: Any, quantizer: paddle.nn.Layer) -> None:
+    """Replace the fake-quant of a quantized layer's weight."""
+    layer._fake_quant_weight = quantizer
+
+
+def weight_scale_axis(quantizer: Any) -> Optional[int]:
+    """Return the axis of the channels that a fake-quant of a weight scales, None where it has one scale."""
+    axis: Optional[int] = getattr(quantizer, "_quant_axis", None)
+    return axis
+
+
+class _OnItsGrid(paddle.nn.Layer):
+    """The fake-quant of a weight that lies on its grid already: the scale stays, whatever the largest weight is."""
+
+    def __init__(self, quantizer: paddle.nn.Layer):
+        super().__init__()
+        self.quantizer = quantizer
+
+    def forward(self, weight: paddle.Tensor) -> paddle.Tensor:
+        return weight if paddle.in_dynamic_mode() else self.quantizer(weight)
+
+
+def keep_weight_scale(layer: Any, scale: np.ndarray) -> None:
+    """Set the scale of a weight that lies on its grid; a forward pass no longer changes it, and export writes it.
+
+    Args:
+        layer: quantized, with PaddleSlim's fake-quants.
+        scale: what the largest integer stands for, ``[channels]`` or ``[1]``.
+    """
+    quantizer = layer._fake_quant_weight
+    quantizer._scale.set_value(paddle.to_tensor(scale, dtype=quantizer._scale.dtype))
+    layer._fake_quant_weight = _OnItsGrid(quantizer)
 
 
 def act_preprocess(layer: Any) -> Optional[paddle.nn.Layer]:

@@ -27,14 +27,16 @@ class LayerScales:
     """The int8 grids of one quantized layer.
 
     Attributes:
-        input_step: size of one step of its input.
+        input_step: size of one step of its input on the signed grid, ``largest value / 127``.
         weight_steps: of its weight, ``[channels]``, or ``[1]`` for the whole weight.
         axis: of those channels in the weight.
+        unsigned: whether training quantized the input to integers from 0 to 255, with the same largest value.
     """
 
     input_step: float
     weight_steps: np.ndarray
     axis: int
+    unsigned: bool = False
 
 
 def split_quantization(path: Path, float_path: Path) -> dict[str, LayerScales]:

@@ -2,12 +2,14 @@
 
 from .distill import DistillConfig
 from .prune import PruneConfig, ScheduleConfig
-from .quant import PactConfig, QuantConfig
+from .quant import QuantConfig
+from .quant_methods import LsqConfig, PactConfig
 from .report import ReportConfig
 from .section import SlimConfig, json_schema, read_section
 
 __all__ = [
     "DistillConfig",
+    "LsqConfig",
     "PactConfig",
     "PruneConfig",
     "QuantConfig",

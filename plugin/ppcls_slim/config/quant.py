@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Any, Literal, Optional
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -23,6 +23,16 @@ from .base import (
     names_in_any_case,
     no,
 )
+from .quant_methods import (
+    AUTO_OBSERVER,
+    BACKEND_BITS,
+    LSQ_REFUSES,
+    LSQ_RULE,
+    MOVING_AVERAGE,
+    NEED_NO_DATA,
+    LsqConfig,
+    PactConfig,
+)
 
 QUANTIZERS = Registry("ppcls_slim.quant.methods", "ppcls_slim.quantizers", "quantization method", "QUANTIZER")
 OBSERVERS = Registry("ppcls_slim.quant.observers", "ppcls_slim.observers", "observer", "OBSERVER")
@@ -31,30 +41,8 @@ WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
 ACTIVATION_TYPES = ("moving_average_abs_max",)
 # In PaddleSlim's documentation, but refused by the assertions of paddle.quantization (2.6.2 and 3.3.1).
 NOT_RUN = ("range_abs_max", "moving_average_abs_max", "abs_max")
-BACKEND_BITS = 8
 AUTO_SPEED = "auto-speed"
-MOVING_AVERAGE = "moving_average"
 IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$"
-
-
-class PactConfig(Section):
-    """``Slim.quant.pact``: how activations are clipped."""
-
-    form: Literal["two_sided", "one_sided"] = Field(
-        "two_sided",
-        description=(
-            "two_sided: PaddleSlim's clip to [-alpha, alpha] before the fake quantizer. one_sided: the paper's clip "
-            "to [0, alpha], quantized to unsigned bits; layers whose calibration inputs are negative stay two_sided."
-        ),
-    )
-    alpha: Union[Literal["auto"], Annotated[float, Field(gt=0.0, le=MOST)]] = Field(
-        "auto",
-        description="Initial alpha of every layer; auto: the mean largest magnitude of the calibration batches.",
-    )
-    learning_rate: float = Field(1.0, ge=0.0, le=MOST, description="Multiplier of the learning rate for alpha.")
-    weight_decay: Optional[float] = Field(
-        None, ge=0.0, le=MOST, description="L2 coefficient for alpha; the optimizer's if absent (as in the paper)."
-    )
 
 
 _OWN_CLASS = Field(
@@ -76,7 +64,8 @@ _RULES = all_of(
     no(all_of(_ONE_SIDED, given("act_quantize"))),
     no(all_of(_ONE_SIDED, _NO_BATCHES)),
     no(all_of(given("bias_correction", const=True), _NO_BATCHES)),
-    no(all_of(given("observer", **no({"const": MOVING_AVERAGE})), _NO_BATCHES)),
+    no(all_of(given("observer", **no(NEED_NO_DATA)), _NO_BATCHES)),
+    LSQ_RULE,
 )
 
 
@@ -92,7 +81,10 @@ class QuantConfig(Section):
 
     name: str = Field(
         "pact",
-        description="pact: QAT with PACT on the activations. qat: without a preprocess unless one is set.",
+        description=(
+            "pact: QAT with PACT on the activations. qat: without a preprocess unless one is set. lsq: the steps of "
+            "weights and activations are learned."
+        ),
         json_schema_extra=lambda schema: schema.update(names_in_any_case(QUANTIZERS.names())),
     )
     weight_preprocess_type: Optional[Literal["PACT"]] = Field(None, description="PACT clips the weights too.")
@@ -129,6 +121,7 @@ class QuantConfig(Section):
     weight_quantize: Optional[str] = _OWN_CLASS
     act_quantize: Optional[str] = _OWN_CLASS
     pact: PactConfig = Field(default_factory=PactConfig, description="Options of PACT.")
+    lsq: LsqConfig = Field(default_factory=LsqConfig, description="Options of LSQ.")
     skip: list[str] = Field(
         default_factory=list,
         description=(
@@ -141,9 +134,12 @@ class QuantConfig(Section):
         8, description="Training batches that scales and alpha start from, before the first step."
     )
     observer: str = Field(
-        MOVING_AVERAGE,
-        description="How the scale of a layer's input is chosen from the calibration batches.",
-        json_schema_extra=lambda schema: schema.update(enum=[*OBSERVERS.names()]),
+        AUTO_OBSERVER,
+        description=(
+            "How the scale of a layer's input is chosen from the calibration batches. auto: mse where PACT trains it "
+            "afterwards, moving_average elsewhere."
+        ),
+        json_schema_extra=lambda schema: schema.update(enum=[AUTO_OBSERVER, *OBSERVERS.names()]),
     )
     percentile: float = Field(
         99.99, gt=50.0, le=100.0, description="observer percentile: percent of the magnitudes that are not clipped."
@@ -203,7 +199,7 @@ class QuantConfig(Section):
     @field_validator("observer")
     @classmethod
     def _known_observer(cls, value: str) -> str:
-        if value not in OBSERVERS:
+        if value != AUTO_OBSERVER and value not in OBSERVERS:
             raise ValueError(OBSERVERS.unknown(value))
         return value
 
@@ -244,14 +240,17 @@ class QuantConfig(Section):
             raise ValueError("pact.alpha is auto and needs data: set calibration_batches to 1 or more, or a number")
         if self.learning_rate is not None and self.epochs is None:
             raise ValueError("learning_rate is that of the epochs after training: set epochs too")
-        if self.one_sided and self.act_quantize:
+        one_sided = self.uses_pact and self.pact.form == "one_sided"
+        if one_sided and self.act_quantize:
             raise ValueError("act_quantize and pact.form: one_sided both quantize activations: remove one")
-        if self.one_sided and self.calibration_batches == 0:
+        if one_sided and self.calibration_batches == 0:
             raise ValueError("pact.form: one_sided needs calibration_batches, to know which inputs are rectified")
-        if self.observer != MOVING_AVERAGE and self.calibration_batches == 0:
+        if self.observer not in (AUTO_OBSERVER, MOVING_AVERAGE) and self.calibration_batches == 0:
             raise ValueError(f"observer: {self.observer} needs data: set calibration_batches to 1 or more")
         if self.bias_correction and self.calibration_batches == 0:
             raise ValueError("bias_correction needs data: set calibration_batches to 1 or more")
+        if self.name == "lsq":
+            _check_lsq(self)
         return self
 
     @property
@@ -270,9 +269,12 @@ class QuantConfig(Section):
         return self.activation_preprocess_type == "PACT"
 
     @property
-    def one_sided(self) -> bool:
-        """Whether activations are clipped as in the PACT paper, to [0, alpha]."""
-        return self.uses_pact and self.pact.form == "one_sided"
+    def unsigned_where_rectified(self) -> bool:
+        """Whether inputs that calibration saw no negative values of are quantized to unsigned integers."""
+        if not self.uses_pact:
+            return self.name == "lsq" and self.lsq.form == "auto"
+        possible = self.calibration_batches > 0 and self.act_quantize is None
+        return self.pact.form == "one_sided" or (self.pact.form == "auto" and possible)
 
     @property
     def method(self) -> str:
@@ -291,6 +293,29 @@ class QuantConfig(Section):
             if getattr(self, key):
                 return f"Slim.quant.{key} is a quantizer of your own, which the exported operators cannot express"
         return None
+
+
+def _check_lsq(settings: QuantConfig) -> None:
+    """Look at the other options beside ``name: lsq``.
+
+    Raises:
+        ValueError: one of them has no place there.
+    """
+    for key in LSQ_REFUSES:
+        if getattr(settings, key) is not None:
+            raise ValueError(f"lsq quantizes weights and activations itself: remove {key}")
+    for key in ("weight_bits", "activation_bits"):
+        if getattr(settings, key) > BACKEND_BITS:
+            raise ValueError(f"lsq is for {BACKEND_BITS} bits and below: lower {key}, or set name to pact")
+    if not settings.onnx_format:
+        raise ValueError("lsq exports the steps that it learned, which onnx_format: false cannot: remove it")
+    if settings.calibration_batches == 0:
+        raise ValueError("the steps of lsq start from data: set calibration_batches to 1 or more")
+    chosen = settings.observer not in (AUTO_OBSERVER, MOVING_AVERAGE)
+    if chosen and not settings.lsq.starts_from_range(settings.activation_bits):
+        raise ValueError(
+            f"observer: {settings.observer} does nothing for lsq: set lsq.init to observer, or remove it"
+        )
 
 
 def _of(value: str, known: tuple[str, ...]) -> str:

@@ -68,7 +68,7 @@ class Masking(Hook):
 
 
 class Alphas(Hook):
-    """Watches PACT's clipping levels, and makes the processes' moving averages one."""
+    """Watches the clipping levels of PACT and LSQ, and makes the processes' moving averages one."""
 
     def __init__(self, record: QuantRecord, metadata: Metadata, progress: Progress):
         self._record, self._metadata, self._progress = record, metadata, progress
@@ -77,7 +77,7 @@ class Alphas(Hook):
         """Look for alphas that ran away, and note them all."""
         history = self._metadata.alpha_history()
         prepare.after_epoch(model, self._record, epoch, history)
-        alphas = alpha_line(history)
+        alphas = alpha_line(history, self._record.settings.method)
         if alphas is not None:
             logger.info(f"ppcls_slim: epoch {epoch}, {alphas}")
 

@@ -131,8 +131,8 @@ def _check_amp(config: ClasConfig) -> None:
     section = config.get("AMP")
     if section and section.get("use_amp", True):
         raise SlimError(
-            "AMP: Paddle's fake quantizers run in float32 only; set -o AMP.use_amp=False (or -o AMP=None) to "
-            "train or evaluate a quantized model"
+            "AMP: fake quantizers have not been tried with it; set -o AMP.use_amp=False (or -o AMP=None) to train or "
+            "evaluate a quantized model in float32"
         )
 
 

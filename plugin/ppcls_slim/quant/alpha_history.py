@@ -1,4 +1,6 @@
-"""The values that training learns for quantization (PACT: alpha), noted after every epoch.
+"""The values that training learns for quantization, noted after every epoch.
+
+They are the largest inputs that layers represent: PACT's alpha, and of LSQ the step times the largest integer.
 
 The key ``alpha`` of a checkpoint's sidecar file holds them.
 """
@@ -24,10 +26,10 @@ def note_alphas(model: paddle.nn.Layer, record: QuantRecord, epoch: int, history
         SlimError: an alpha is not a positive finite number.
     """
     for name, alpha in quantizer_of(record.settings).learned(model).items():
-        history.setdefault(name, []).append([epoch, round(alpha, 6)])
+        history.setdefault(name, []).append([epoch, float(f"{alpha:.6g}")])
 
 
-def alpha_line(history: AlphaHistory) -> Optional[str]:
+def alpha_line(history: AlphaHistory, method: str = "pact") -> Optional[str]:
     """Return a line for the log about the latest alphas, None without any. The sidecar file has all of them."""
     last = [values[-1][1] for values in history.values() if values]
-    return f"PACT: {len(last)} alphas, {min(last):.4g} to {max(last):.4g}" if last else None
+    return f"{method.upper()}: {len(last)} alphas, {min(last):.4g} to {max(last):.4g}" if last else None

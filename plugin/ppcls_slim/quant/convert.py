@@ -14,10 +14,12 @@ from ..compat.paddle import paddle
 from ..compat.qat_export import save_quantized
 from ..compat.qat_layers import (
     input_quantizer,
+    keep_weight_scale,
     load_qat,
     moving_average_tensors,
     stored_scale,
     weight_preprocess,
+    weight_quantizer,
 )
 from .fake_quant import paddleslim_options
 from .layers import quantized_layers
@@ -29,7 +31,8 @@ def convert_weights(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: Qu
     """Copy what the trained model has learned into a model that was rebuilt ``for_export``.
 
     PACT is not exported. A scale above alpha is lowered to alpha, so that clipping at the scale has the same effect;
-    a one-sided alpha becomes the scale. The preprocessing of weights is applied to them once.
+    a one-sided alpha becomes the scale, as does the largest value that LSQ represents. The preprocessing of weights
+    is applied to them once.
 
     Raises:
         SlimError: the two models are not the same.
@@ -38,6 +41,7 @@ def convert_weights(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: Qu
     quantizer = quantizer_of(record.settings)
     sources, targets = (quantized_layers(model, record) for model in (trained, fresh))
     converted: set[int] = set()  # ids of the tensors that are not copied by name
+    scales: dict[str, np.ndarray] = {}
     for name, target in targets.items():
         source = sources[name]
         if quantizer.input_limit(source) is not None and stored_scale(input_quantizer(target)) is not None:
@@ -48,6 +52,10 @@ def convert_weights(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: Qu
         if preprocess is not None:
             with paddle.no_grad():
                 weight = preprocess(weight)
+        exported = quantizer.export_weight(source, weight)
+        if exported is not None:
+            weight, scales[name] = exported
+            converted.add(id(stored_scale(weight_quantizer(target))))
         target.weight.set_value(weight)
         converted.add(id(target.weight))
     for key, tensor in fresh.state_dict().items():
@@ -56,6 +64,8 @@ def convert_weights(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: Qu
         if key not in state:
             raise SlimError(f"the model built for export has {key}, which the trained one does not have")
         tensor.set_value(state[key])
+    for name, scale in scales.items():
+        keep_weight_scale(targets[name], scale)
     keep_float_weights(fresh, {id(layer.weight) for layer in targets.values()})
 
 
@@ -77,7 +87,7 @@ def save(model: paddle.nn.Layer, record: QuantRecord, images: np.ndarray, shape:
         model: wrapped for export, with converted weights; it cannot be deep-copied afterwards.
         record: how it was quantized.
         images: inputs ``[n, C, H, W]``. A forward pass of two of them updates the stored scales of the weights, which
-            training leaves as they were before the last step.
+            training leaves as they were before the last step (not those that LSQ learned).
         shape: ``[C, H, W]``.
         path: without suffix.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..compat.paddle import paddle
 from ..config.quant import OBSERVERS, QuantConfig
+from ..config.quant_methods import AUTO_OBSERVER, MOVING_AVERAGE
 
 BINS = 4096
 SMALLEST_SCALE = 1e-6
@@ -24,6 +25,7 @@ class InputStatistics:
         with_histogram: whether ``counts`` is kept.
         low: smallest value, at most 0.
         magnitudes: largest magnitude in each batch.
+        means: mean magnitude in each batch.
         counts: magnitudes in each bin ``[BINS]``; bin ``i`` is from ``i * width`` to ``(i + 1) * width``.
         width: of a bin, a power of two, so that doubling it merges bins exactly; 0 before a value other than 0.
     """
@@ -31,6 +33,7 @@ class InputStatistics:
     with_histogram: bool = False
     low: float = 0.0
     magnitudes: list[float] = field(default_factory=list)
+    means: list[float] = field(default_factory=list)
     counts: np.ndarray = field(default_factory=lambda: np.zeros(BINS, np.int64))
     width: float = 0.0
 
@@ -40,8 +43,14 @@ class InputStatistics:
         self.low = min(self.low, low)
         largest = max(-low, high)
         self.magnitudes.append(largest)
+        self.means.append(x.abs().mean().item())
         if self.with_histogram and math.isfinite(largest):
             self._count(x, largest)
+
+    @property
+    def mean_magnitude(self) -> float:
+        """Mean magnitude over the batches; 0 without any."""
+        return sum(self.means) / max(len(self.means), 1)
 
     def _count(self, x: paddle.Tensor, largest: float) -> None:
         if largest > 0 and self.width == 0:
@@ -65,7 +74,7 @@ class Observer:
     Attributes:
         scale: ``scale(statistics, levels, options)`` returns the largest magnitude that is represented: Paddle's
             scales are that, and not the step of the integers. ``levels`` is the largest integer: 127 for 8 bits,
-            255 where PACT is one-sided.
+            255 where the grid is unsigned.
         needs_histogram: whether it reads ``statistics.counts``.
     """
 
@@ -80,24 +89,36 @@ class InputRange:
     Attributes:
         low: smallest value, at most 0.
         input_scale: largest magnitude that is represented.
+        mean_magnitude: mean over the batches.
     """
 
     low: float
     input_scale: float
+    mean_magnitude: float = 0.0
 
 
 def input_range(statistics: InputStatistics, settings: QuantConfig, observer: Observer) -> InputRange:
     """Choose the scale of a layer."""
-    unsigned = settings.one_sided and statistics.low >= 0
+    unsigned = settings.unsigned_where_rectified and statistics.low >= 0
     levels = 2 ** (settings.activation_bits - (0 if unsigned else 1)) - 1
     scale = observer.scale(statistics, levels, settings)
-    return InputRange(statistics.low, max(scale, SMALLEST_SCALE))
+    return InputRange(statistics.low, max(scale, SMALLEST_SCALE), statistics.mean_magnitude)
 
 
-def observer_of(settings: QuantConfig) -> Observer:
+def observer_of(settings: QuantConfig, trains: bool) -> Observer:
     """Return the observer that ``Slim.quant`` asks for.
+
+    An alpha above all inputs has no gradient (PACT, equation 3), so that it stays where it starts; the one with the
+    least squared error clips some inputs. Without training, it is not worth clipping them.
+
+    Args:
+        settings: ``Slim.quant``.
+        trains: whether training follows.
 
     Raises:
         SlimError: it is an entry point that does not give an :class:`Observer`.
     """
-    return OBSERVERS.get(settings.observer, Observer)
+    name = settings.observer
+    if name == AUTO_OBSERVER:
+        name = "mse" if trains and settings.uses_pact else MOVING_AVERAGE
+    return OBSERVERS.get(name, Observer)

@@ -60,7 +60,7 @@ def quantize(
         )
     # One batch runs even without calibration: layers that never run (merged branches) are not quantized.
     count = max(settings.calibration_batches, 1)
-    observer = observer_of(settings)
+    observer = observer_of(settings, trains)
     layers = quantizable_layers(model, settings)
     correct: Optional[Callable[[Layers], list[str]]] = None
     if settings.bias_correction:

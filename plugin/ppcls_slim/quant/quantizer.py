@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
+import numpy as np
+
 from ..compat.paddle import paddle
 from ..config.quant import QUANTIZERS, QuantConfig
 from .observer import InputRange
@@ -30,6 +32,18 @@ class Target(NamedTuple):
     observer: Optional[InputRange]
 
 
+class ExportedWeight(NamedTuple):
+    """A weight as it is exported.
+
+    Attributes:
+        weight: on the grid of int8.
+        scale: what the largest integer stands for, ``[channels]``, or ``[1]`` for the whole weight.
+    """
+
+    weight: paddle.Tensor
+    scale: np.ndarray
+
+
 @dataclass(frozen=True)
 class Quantizer:
     """A quantization method. ``quant/methods/<name>.py`` offers one as ``QUANTIZER``.
@@ -44,12 +58,18 @@ class Quantizer:
             does not clip. The scale of the exported layer is not larger.
         learned: ``learned(model)`` checks the values that training learns (PACT: alpha) and returns them by name of
             the layer.
+        export_weight: ``export_weight(layer, weight)`` returns the weight of a layer, after its preprocess, as it is
+            exported, or None where its largest magnitude is its scale, as in PaddleSlim's fake-quants.
+        unsigned: clip modes whose inputs are quantized to unsigned integers. (Others may be unsigned in an engine
+            that sees that they come from a ReLU.)
     """
 
     clip_mode: Callable[[QuantConfig, Optional[InputRange]], str]
     build: Callable[[Target, QuantConfig], None]
     input_limit: Callable[[paddle.nn.Layer], Optional[float]]
     learned: Callable[[paddle.nn.Layer], dict[str, float]]
+    export_weight: Callable[[paddle.nn.Layer, paddle.Tensor], Optional[ExportedWeight]] = lambda layer, weight: None
+    unsigned: frozenset[str] = frozenset()
 
 
 def quantizer_of(settings: QuantConfig) -> Quantizer:

@@ -33,7 +33,7 @@ class QuantRecord:
     Attributes:
         settings: ``Slim.quant`` as it was.
         layers: layer -> clip mode of its input: ``plain`` (no clip) or, with PACT, ``two_sided``, ``rectified`` (the
-            same clip, for inputs that are not negative) or ``one_sided``.
+            same clip, for inputs that are not negative) or ``one_sided``; with LSQ ``signed`` or ``unsigned``.
         skipped_layers: layer of a quantizable type that stays float -> reason.
         fused: convolution -> the batch normalization that was folded into it.
     """

@@ -1,4 +1,4 @@
-"""Plot the alphas of PACT over the epochs."""
+"""Plot the clipping levels of PACT or LSQ over the epochs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def alpha_plot(history: Mapping[str, Sequence[Sequence[float]]], folder: Path) -
         epochs, alphas = zip(*values)
         color = colormaps["viridis"](number / max(len(history) - 1, 1))
         axes.plot(epochs, alphas, marker=".", color=color, label=layer)
-    axes.set(xlabel="epoch", ylabel="alpha", title=f"PACT: clipping levels of {len(history)} layers")
+    axes.set(xlabel="epoch", ylabel="alpha", title=f"clipping levels of {len(history)} layers")
     axes.set_ylim(bottom=0)
     axes.xaxis.get_major_locator().set_params(integer=True)
     lines = axes.lines if len(history) <= IN_LEGEND else [axes.lines[0], axes.lines[-1]]

@@ -4,7 +4,8 @@ Three placements from the same scales:
 
 - ``onnxruntime``: Q/DQ on the inputs *and* behind the outputs of quantized layers; all that read a feature map read
   the same values; additions, pools and concatenations between quantized layers run in int8, too. Feature maps are
-  uint8, with zero point 128 where they have negative values and 0 behind a ReLU: only then does ONNX Runtime fuse it.
+  uint8, with zero point 128 where they have negative values, and 0 where training had an unsigned grid or behind a
+  ReLU: only then does ONNX Runtime fuse it.
 - ``openvino``: as for ONNX Runtime, but none behind layers that only float operators read (hard-swish, products):
   OpenVINO runs those layers in int8 all the same, and rounding there costs time and accuracy. Biases stay float.
 - ``tensorrt``: Q/DQ on the inputs only, int8 with zero point 0, and on the shortcut before an addition.
@@ -15,7 +16,7 @@ Sources: ONNX Runtime, ``docs/performance/model-optimizations/quantization.md`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, Optional
 
 import numpy as np
@@ -54,7 +55,8 @@ def quantize_graph(graph: Graph, layers: Mapping[str, LayerScales], placement: P
     else:
         extra = _between(graph, quantized, steps, every_output=placement == "onnxruntime")
     largest = measure(list(extra))
-    writer = _Writer(graph, placement)
+    unsigned = {node.input[0] for node in quantized if layers[node.input[1]].unsigned}
+    writer = _Writer(graph, placement, unsigned)
     for node in quantized:
         scales = layers[node.input[1]]
         if placement == "onnxruntime":
@@ -122,8 +124,8 @@ def _between(
 
 
 class _Writer:
-    def __init__(self, graph: Graph, placement: Placement):
-        self.graph, self.placement = graph, placement
+    def __init__(self, graph: Graph, placement: Placement, unsigned: Collection[str]):
+        self.graph, self.placement, self.unsigned = graph, placement, unsigned
         self.producers = graph.producers()
         self.nodes: list[onnx.NodeProto] = []
 
@@ -209,6 +211,8 @@ class _Writer:
             rename_input(node, name, dequantized)
 
     def _is_unsigned(self, name: str) -> bool:
+        if name in self.unsigned:
+            return True
         node = self.producers.get(name)
         while node is not None and node.op_type in (*SHAPES, "MaxPool", "AveragePool", "GlobalAveragePool"):
             node = self.producers.get(node.input[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 
 from ...compat.quantized_program import LayerScales, split_quantization
 from ...compat.reparameterization import merge_branches
+from ...quant.quantizer import quantizer_of
 from .. import paddle_inference
 from ..job import ExportJob
 from ..layer_names import layers_of_weights
@@ -35,9 +37,15 @@ def write_onnx(job: ExportJob, path: Path, placement: Placement) -> None:
     model, layers = _float_model(job)
     graph = Graph(model)
     layers = fold_batch_norms(graph, layers)
-    _name_layers(graph, layers_of_weights(job.model))
+    owners = layers_of_weights(job.model)
+    _name_layers(graph, owners)
     if job.quant is not None:
-        in_int8 = {weight: scales for weight, scales in layers.items() if weight not in job.left_float.values()}
+        unsigned = quantizer_of(job.quant.settings).unsigned
+        in_int8 = {
+            weight: replace(scales, unsigned=job.quant.layers.get(owners[weight]) in unsigned)
+            for weight, scales in layers.items()
+            if weight not in job.left_float.values()
+        }
         quantize_graph(graph, in_int8, placement, largest_magnitudes(graph.model, job.samples.images))
     describe(graph.model, job.plan, job.quant)
     onnx.checker.check_model(graph.model)

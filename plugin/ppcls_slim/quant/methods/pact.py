@@ -19,7 +19,7 @@ def clip_mode(settings: QuantConfig, observer: Optional[InputRange]) -> str:
     """Return ``two_sided``, or where calibration saw no negative inputs, ``one_sided`` or ``rectified``."""
     if observer is None or observer.low < 0:
         return TWO_SIDED
-    return ONE_SIDED if settings.one_sided else RECTIFIED
+    return ONE_SIDED if settings.unsigned_where_rectified else RECTIFIED
 
 
 def build(target: Target, settings: QuantConfig) -> None:
@@ -47,4 +47,6 @@ def input_limit(layer: paddle.nn.Layer) -> Optional[float]:
     return None
 
 
-QUANTIZER = Quantizer(clip_mode=clip_mode, build=build, input_limit=input_limit, learned=alphas)
+QUANTIZER = Quantizer(
+    clip_mode=clip_mode, build=build, input_limit=input_limit, learned=alphas, unsigned=frozenset({ONE_SIDED})
+)
