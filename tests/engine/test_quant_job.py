@@ -101,6 +101,24 @@ def test_int8_weights_are_a_quarter_of_the_float_ones(cli, quant, tmp_path):
     assert sizes[True] < 0.4 * sizes[False]
 
 
+def test_layers_that_cost_accuracy_stay_float(cli, quant, tmp_path):
+    """At 3 bits an untrained network decides otherwise for some of the images."""
+    path = quant(name="qat", skip="auto", max_drop=0.15, weight_bits=3, activation_bits=3)
+    trained = cli("train", "-c", path, "-o", "Global.epochs=0")
+    assert trained.status == 0, trained.err
+    assert "ppcls_slim: skip auto: top-1 float " in trained.out
+    found = json.loads((tmp_path / "output/quant_sensitivity.json").read_text())
+    floats = sidecar(output_prefix(tmp_path / "output", "best_model"))["quant"]["floats"]
+    assert floats == dict.fromkeys(found["chosen"], "Slim.quant.skip: auto, max_drop 0.15")
+    if found["chosen"]:
+        assert (tmp_path / "output/quant_sensitivity.png").exists()
+        assert found["top1"][str(len(found["chosen"]))] >= found["float_top1"] - 0.15
+
+    refused = cli("train", "-c", path, "-o", "Global.eval_during_train=False")
+    assert refused.status == 2
+    assert "Slim.quant.skip: auto measures accuracy, and there is no evaluation data" in refused.message
+
+
 def test_prune_and_quantize_in_one_run_and_in_two(cli, quant, small, tmp_path):
     prune = {"name": "fpgm", "pruned_ratio": 0.5}
     path = quant(prune=prune, pact={"form": "one_sided"})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Optional
 
 import numpy as np
@@ -55,6 +56,21 @@ def weight_quantizer(layer: Any) -> Any:
 def set_weight_quantizer(layer: Any, quantizer: paddle.nn.Layer) -> None:
     """Replace the fake-quant of a quantized layer's weight."""
     layer._fake_quant_weight = quantizer
+
+
+@contextmanager
+def quantizers_off(layers: Iterable[Any]) -> Iterator[None]:
+    """Let quantized layers compute in float for the length of a ``with`` block."""
+    parts = ("_fake_quant_input", "_fake_quant_weight", "_act_preprocess", "_weight_preprocess")
+    before = [(layer, part, getattr(layer, part, None)) for layer in layers for part in parts]
+    before = [(layer, part, quantizer) for layer, part, quantizer in before if quantizer is not None]
+    try:
+        for layer, part, _ in before:
+            setattr(layer, part, paddle.nn.Identity())
+        yield
+    finally:
+        for layer, part, quantizer in before:
+            setattr(layer, part, quantizer)
 
 
 def weight_scale_axis(quantizer: Any) -> Optional[int]:

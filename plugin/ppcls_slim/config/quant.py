@@ -42,6 +42,8 @@ ACTIVATION_TYPES = ("moving_average_abs_max",)
 # In PaddleSlim's documentation, but refused by the assertions of paddle.quantization (2.6.2 and 3.3.1).
 NOT_RUN = ("range_abs_max", "moving_average_abs_max", "abs_max")
 AUTO_SPEED = "auto-speed"
+AUTO = "auto"
+MAX_DROP = 0.005
 IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$"
 
 
@@ -56,6 +58,7 @@ _WITH_PACT = any_of(
 _ONE_SIDED = all_of(_WITH_PACT, given("pact", **given("form", const="one_sided")))
 _AUTO_ALPHA = absent_or("pact", **absent_or("alpha", const="auto"))
 _NO_BATCHES = given("calibration_batches", const=0)
+_SKIPS_COSTLY = given("skip", **any_of({"const": AUTO}, {"type": "array", "contains": {"const": AUTO}}))
 _RULES = all_of(
     no(all_of(given("activation_preprocess_type"), given("act_preprocess"))),
     no(all_of(given("weight_preprocess_type"), given("weight_preprocess"))),
@@ -65,13 +68,15 @@ _RULES = all_of(
     no(all_of(_ONE_SIDED, _NO_BATCHES)),
     no(all_of(given("bias_correction", const=True), _NO_BATCHES)),
     no(all_of(given("observer", **no(NEED_NO_DATA)), _NO_BATCHES)),
+    no(all_of(_SKIPS_COSTLY, _NO_BATCHES)),
+    any_of(no(given("max_drop")), _SKIPS_COSTLY),
     LSQ_RULE,
 )
 
 
 def _or_auto_speed(schema: dict[str, Any]) -> None:
     listed = {"type": schema.pop("type"), "items": schema.pop("items")}
-    schema["anyOf"] = [listed, {"const": AUTO_SPEED}]
+    schema["anyOf"] = [listed, {"enum": [AUTO, AUTO_SPEED]}]
 
 
 class QuantConfig(Section):
@@ -126,9 +131,16 @@ class QuantConfig(Section):
         default_factory=list,
         description=(
             "Names or patterns of layers that stay float (the paper: first and last). auto-speed, alone or among "
-            "them: every export also leaves those float that measuring finds no faster in int8 in its engine."
+            "them: every export also leaves those float that measuring finds no faster in int8 in its engine. auto: "
+            "the fewest also stay float without which top-1 drops by more than max_drop."
         ),
         json_schema_extra=_or_auto_speed,
+    )
+    max_drop: Optional[float] = Field(
+        None,
+        gt=0.0,
+        lt=1.0,
+        description=f"skip: auto: top-1 that quantization may cost before training; {MAX_DROP} if absent.",
     )
     calibration_batches: CountOrZero = Field(
         8, description="Training batches that scales and alpha start from, before the first step."
@@ -185,8 +197,9 @@ class QuantConfig(Section):
     def _listed(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        if value != AUTO_SPEED:
-            raise ValueError(f"'{value}' is not a list of names or {AUTO_SPEED}{did_you_mean(value, [AUTO_SPEED])}")
+        words = [AUTO, AUTO_SPEED]
+        if value not in words:
+            raise ValueError(f"'{value}' is not a list of names, {' or '.join(words)}{did_you_mean(value, words)}")
         return [value]
 
     @field_validator("name")
@@ -231,6 +244,14 @@ class QuantConfig(Section):
         return value
 
     @model_validator(mode="after")
+    def _skip_fits(self) -> QuantConfig:
+        if self.skips_costly_layers and self.calibration_batches == 0:
+            raise ValueError("skip: auto measures the calibrated model: set calibration_batches to 1 or more")
+        if self.max_drop is not None and not self.skips_costly_layers:
+            raise ValueError("max_drop is that of skip: auto: set it too, or remove max_drop")
+        return self
+
+    @model_validator(mode="after")
     def _fits_together(self) -> QuantConfig:
         if self.activation_preprocess_type and self.act_preprocess:
             raise ValueError("act_preprocess replaces PACT: set activation_preprocess_type to null beside it")
@@ -256,12 +277,22 @@ class QuantConfig(Section):
     @property
     def skip_patterns(self) -> list[str]:
         """Names and patterns of the layers that are not quantized."""
-        return [one for one in self.skip if one != AUTO_SPEED]
+        return [one for one in self.skip if one not in (AUTO, AUTO_SPEED)]
 
     @property
     def skips_slow_layers(self) -> bool:
         """Whether exports leave layers float that are no faster in int8."""
         return AUTO_SPEED in self.skip
+
+    @property
+    def skips_costly_layers(self) -> bool:
+        """Whether layers stay float whose quantization costs more accuracy than may be lost."""
+        return AUTO in self.skip
+
+    @property
+    def largest_drop(self) -> float:
+        """Top-1, 0 to 1, that quantization may cost before training."""
+        return MAX_DROP if self.max_drop is None else self.max_drop
 
     @property
     def uses_pact(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from ..common.errors import SlimError
 from ..common.name_patterns import expand
@@ -30,6 +31,7 @@ def choose_layers(
     settings: QuantConfig,
     observers: Mapping[str, InputRange],
     folded: Mapping[str, str],
+    left_float: Mapping[str, str] = MappingProxyType({}),
 ) -> QuantRecord:
     """Decide which layers are quantized, and how.
 
@@ -38,6 +40,7 @@ def choose_layers(
         settings: ``Slim.quant``.
         observers: of at least one batch; layers without an observer did not run, and are skipped.
         folded: convolution -> the batch normalization that was folded into it, for the record.
+        left_float: further layers that are not quantized -> reason.
 
     Raises:
         SlimError: a skip pattern matches nothing, or no layer is left to quantize.
@@ -48,6 +51,7 @@ def choose_layers(
         raise SlimError(f"Slim.quant: the model has no layer of the types {types}: nothing would be quantized")
     patterns = expand(settings.skip_patterns, names, "Slim.quant.skip", f"layer of {types}")
     skipped = {name: f"Slim.quant.skip: {pattern}" for name, pattern in patterns.items()}
+    skipped.update({name: reason for name, reason in left_float.items() if name not in skipped})
     skipped.update({name: "never run" for name in names if name not in observers and name not in skipped})
     clip_mode = quantizer_of(settings).clip_mode
     layers = {name: clip_mode(settings, observers.get(name)) for name in names if name not in skipped}

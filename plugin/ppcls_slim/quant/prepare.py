@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Optional
 
 from ..common.errors import SlimError
@@ -31,6 +32,7 @@ def quantize(
     run: Callable[[Any], Any],
     trains: bool = True,
     input_shape: Sequence[int] = (),
+    left_float: Mapping[str, str] = MappingProxyType({}),
 ) -> QuantRecord:
     """Quantize a float model that has its weights, in place.
 
@@ -41,6 +43,7 @@ def quantize(
         run: feeds a batch to the model.
         trains: whether training follows, see ``batch_statistics`` of :func:`.observe`.
         input_shape: ``[C, H, W]``, for ``Slim.quant.equalize``.
+        left_float: layers that are not quantized, beside those of ``Slim.quant.skip`` -> reason.
 
     Raises:
         SlimError: there is nothing to fold or to equalize; see also :func:`.choose_layers` and
@@ -69,7 +72,7 @@ def quantize(
     seen = observe(model, layers, batches, run, count, batch_statistics=trains, histograms=observer.needs_histogram)
     # Every process saw other batches.
     ranges = broadcast_from_rank0(lambda: {name: input_range(one, settings, observer) for name, one in seen.items()})
-    record = choose_layers(model, settings, ranges, folded)
+    record = choose_layers(model, settings, ranges, folded, left_float)
     insert_fake_quants(model, record, ranges if settings.calibration_batches else None)
     if correct is not None:
         correct(quantized_layers(model, record))

@@ -15,6 +15,7 @@ from ...quant import convert, prepare
 from ...quant.alpha_history import note_alphas
 from ...quant.record import QuantRecord
 from .. import loading
+from ..costly_layers import find_costly_layers
 from ..hooks import Alphas, Hook
 from ..progress import Progress
 from ..run import Run
@@ -52,7 +53,10 @@ class Quantized(State):
         """
         run.measure_dense(model)
         data, shape = run.training_data, run.input_shape
-        record = prepare.quantize(model, settings, data, lambda batch: run.feed(model, batch), run.trains, shape)
+        left_float = find_costly_layers(model, settings, run) if settings.skips_costly_layers else {}
+        record = prepare.quantize(
+            model, settings, data, lambda batch: run.feed(model, batch), run.trains, shape, left_float
+        )
         note_alphas(model, record, 0, run.metadata.alpha_history())
         logger.info(f"ppcls_slim: {record.summary()}")
         for name, reason in record.skipped_layers.items():
