@@ -17,7 +17,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
@@ -159,13 +159,9 @@ def _of_target(target: str, job: ExportJob, expected: np.ndarray, row: Row) -> d
     row.left_float = len(left)
     if left:
         write_sidecar(folders["auto"], job.sidecar({}))
-        place.write(_with(job, left_float=left), folders["auto"])
+        place.write(replace(job, left_float=left), folders["auto"])
         ways[target, "auto_speed_ms"] = place.load(folders["auto"])
     return ways
-
-
-def _with(job: ExportJob, **changes: Any) -> ExportJob:
-    return ExportJob(**{**{field.name: getattr(job, field.name) for field in fields(job)}, **changes})
 
 
 def _quantized(name: str, scratch: Path) -> ExportJob:
@@ -205,19 +201,10 @@ def _quantized(name: str, scratch: Path) -> ExportJob:
         int8_model=lambda: fresh,
         dense_model=build,
         input_shape=SHAPE,
-        device="cpu",
         samples=Samples(images, "noise"),
-        evaluation=lambda: None,
-        gives_features=False,
         plan=plan,
         quant=record,
-        top1_dense=None,
-        metric=None,
         sidecar=lambda verified: said,
-        settings=None,
-        report=None,
-        inference_yml="",
-        labels=None,
         scratch=scratch / "shared",
     )
 

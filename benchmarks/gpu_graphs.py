@@ -116,12 +116,8 @@ def noise(count: int) -> np.ndarray:
 def job_of(model: paddle.nn.Layer) -> ExportJob:
     """What writing an ONNX file needs of a job."""
     scratch = Path(tempfile.mkdtemp())
-    return ExportJob(
-        folder=scratch, model=model, int8_model=None, dense_model=lambda: model, input_shape=SHAPE, device="cpu",
-        samples=Samples(noise(8), "noise"), evaluation=lambda: None, gives_features=False, plan=None, quant=None,
-        top1_dense=None, metric=None, sidecar=dict, settings=None, report=None, inference_yml="", labels=None,
-        scratch=scratch,
-    )  # fmt: skip
+    samples = Samples(noise(8), "noise")
+    return ExportJob(scratch, model, dense_model=lambda: model, input_shape=SHAPE, samples=samples, scratch=scratch)
 
 
 def without_weights(file: Path) -> None:

@@ -1,1 +1,1 @@
-"""Post-training quantization of the CIFAR ResNets: observers side by side, and NNCF from the same images."""
+"""Post-training quantization of trained networks: observers side by side, and NNCF from the same images."""

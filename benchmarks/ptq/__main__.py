@@ -9,19 +9,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.ptq.configuration import Setup, options_of
+from benchmarks.ptq.configuration import CIFAR10, NETWORKS, Setup, options_of
 from benchmarks.ptq.record import read_rows, table, write_rows
 from benchmarks.ptq.ways import FLOAT, NNCF, run_way
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-DEPTHS = (20, 32, 44, 56)
 OBSERVERS = ("moving_average", "min_max", "percentile", "mse", "kl")
 RESULT = ROOT / "benchmarks/ptq/cifar10.json"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--depths", type=int, nargs="+", default=DEPTHS, help="of the networks (default: all four)")
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        choices=NETWORKS,
+        default=[name for name, network in NETWORKS.items() if network.config == CIFAR10],
+        metavar="NAME",
+        help=f"of {', '.join(NETWORKS)} (default: the ResNets)",
+    )
     parser.add_argument(
         "--ways",
         nargs="+",
@@ -39,14 +45,14 @@ def main() -> None:
     if not arguments.table:
         for way in arguments.ways:
             options_of(way)
-        for depth in arguments.depths:
-            setup = Setup(depth, arguments.weights / f"resnet{depth}.safetensors", arguments.images)
+        for name in arguments.networks:
+            setup = Setup(name, arguments.weights / NETWORKS[name].weights, arguments.images)
             for way in arguments.ways:
-                if any((row["depth"], row["way"], row["images"]) == (depth, way, arguments.images) for row in rows):
+                if any((row["network"], row["way"], row["images"]) == (name, way, arguments.images) for row in rows):
                     continue
                 rows += run_way(setup, way, not arguments.without_fake_quant)
                 write_rows(arguments.json, rows)
-                print(f"ResNet-{depth}, {way}: done", flush=True)
+                print(f"{name}, {way}: done", flush=True)
     print(table(rows))
 
 

@@ -1,4 +1,4 @@
-"""What a network is quantized with: ``ppcls_configs/cifar10/resnet20_pact.yaml``, without epochs."""
+"""The networks, and what they are quantized with: the configuration of their data, without epochs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddleclas.config import read_yaml_config
 from ppcls_slim.compat.paddleclas.types import ClasConfig
 
-CONFIG = Path(__file__).resolve().parent.parent.parent / "ppcls_configs/cifar10/resnet20_pact.yaml"
+CONFIGS = Path(__file__).resolve().parent.parent.parent / "ppcls_configs"
+CIFAR10, DIGITS = CONFIGS / "cifar10/resnet20_pact.yaml", CONFIGS / "quickstart/digits_dense.yaml"
 BATCHES, BATCH = 8, 128
 """Calibration: the first 1024 training images as they are, neither cropped nor mirrored."""
 SWITCHES = ("equalize", "bias_correction", "fuse_conv_bn")
@@ -20,16 +21,37 @@ VERIFIED = 100
 
 
 @dataclass(frozen=True)
+class Network:
+    """A trained network.
+
+    Attributes:
+        arch: ``Arch.name``.
+        config: of its data.
+        weights: file or checkpoint of its float weights, in the folder that is given.
+    """
+
+    arch: str
+    config: Path
+    weights: str
+
+
+NETWORKS = {
+    **{f"ResNet-{n}": Network(f"CifarResNet{n}", CIFAR10, f"resnet{n}.safetensors") for n in (20, 32, 44, 56)},
+    **{name: Network(name, DIGITS, f"{name}/best_model") for name in ("MobileNetV3_small_x0_35", "PPLCNet_x0_25")},
+}
+
+
+@dataclass(frozen=True)
 class Setup:
     """A network and the images that it is measured on.
 
     Attributes:
-        depth: of the CIFAR ResNet.
-        weights: its trained float weights, ``.safetensors``.
+        name: of the network.
+        weights: its trained float weights, ``.safetensors`` or a checkpoint, path prefix.
         images: of the test split, the first ones.
     """
 
-    depth: int
+    name: str
     weights: Path
     images: int
 
@@ -56,7 +78,8 @@ def configuration(setup: Setup, checkpoint: Path, scratch: Path, quant: dict[str
         scratch: folder for what is written.
         quant: keys of ``Slim.quant``; empty for the float network.
     """
-    config = read_yaml_config(CONFIG, [])
+    network = NETWORKS[setup.name]
+    config = read_yaml_config(network.config, [])
     config["Global"].update(
         epochs=0,
         eval_during_train=False,
@@ -64,9 +87,11 @@ def configuration(setup: Setup, checkpoint: Path, scratch: Path, quant: dict[str
         output_dir=str(scratch / "output"),
         save_inference_dir=str(scratch / "inference"),
     )
-    config["Arch"]["name"] = f"CifarResNet{setup.depth}"
+    config["Arch"]["name"] = network.arch
     train = config["DataLoader"]["Train"]
-    train["dataset"].update(crop_padding=0, flip=False)
+    train["dataset"]["transform_ops"] = config["DataLoader"]["Eval"]["dataset"]["transform_ops"]
+    if network.config == CIFAR10:
+        train["dataset"].update(crop_padding=0, flip=False)
     train["sampler"].update(batch_size=BATCH, shuffle=False)
     common = {"name": "pact", "calibration_batches": BATCHES, "verify_samples": VERIFIED}
     targets = list(TARGETS if quant else ("openvino",))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ptq.configuration import NETWORKS
 from ppcls_slim.common.atomic import write_json
 
 ENGINES = ("fake-quant", "paddle", "onnx", "openvino")
@@ -28,9 +29,10 @@ def write_rows(file: Path, rows: Sequence[Row]) -> None:
 def table(rows: Sequence[Row]) -> str:
     """Return a Markdown table: a line for each network and way, top-1 and share of predictions as fake-quant."""
     lines = ["| network | quantized by | " + " | ".join(ENGINES) + " |", "| --- | --- |" + " --- |" * len(ENGINES)]
-    for depth, way in dict.fromkeys((row["depth"], row["way"]) for row in sorted(rows, key=lambda row: row["depth"])):
-        found = {row["engine"]: row for row in rows if (row["depth"], row["way"]) == (depth, way)}
-        lines.append(f"| ResNet-{depth} | {way} | " + " | ".join(_cell(found.get(one)) for one in ENGINES) + " |")
+    order = sorted(rows, key=lambda row: list(NETWORKS).index(row["network"]))
+    for network, way in dict.fromkeys((row["network"], row["way"]) for row in order):
+        found = {row["engine"]: row for row in rows if (row["network"], row["way"]) == (network, way)}
+        lines.append(f"| {network} | {way} | " + " | ".join(_cell(found.get(one)) for one in ENGINES) + " |")
     return "\n".join(lines)
 
 

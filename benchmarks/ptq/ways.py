@@ -21,7 +21,8 @@ from ppcls_slim.engine.stages import train
 from ppcls_slim.graph.eval_mode import eval_mode
 from ppcls_slim.verify.accuracy import logits_of
 
-FLOAT, NNCF = "float", "nncf"
+FLOAT, NNCF, NNCF_WITHOUT_PRODUCTS = "float", "nncf", "nncf, products float"
+"""The last: with its defaults, NNCF rounds both factors of a hard-swish, and OpenVINO's product of them is 0."""
 FAKE_QUANT = "fake-quant"
 Row = dict[str, Any]
 Batch = tuple[np.ndarray, np.ndarray]
@@ -31,14 +32,17 @@ def run_way(setup: Setup, way: str, fake_quant: bool) -> list[Row]:
     """Quantize, export and count; return one row an engine, and one of fake-quant if asked for."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        import_weights(setup.weights, scratch / "float", None, False)
-        if way in (FLOAT, NNCF):
-            found = _float_or_nncf(setup, way, scratch)
+        checkpoint = setup.weights
+        if checkpoint.suffix == ".safetensors":
+            checkpoint = scratch / "float"
+            import_weights(setup.weights, checkpoint, None, False)
+        if way in (FLOAT, NNCF, NNCF_WITHOUT_PRODUCTS):
+            found = _float_or_nncf(setup, way, checkpoint, scratch)
         else:
-            config = configuration(setup, scratch / "float", scratch, options_of(way))
+            config = configuration(setup, checkpoint, scratch, options_of(way))
             found = _ours(config, scratch, setup.images, fake_quant)
     fake = found[FAKE_QUANT][0] if FAKE_QUANT in found else None
-    common = {"depth": setup.depth, "way": way, "images": setup.images}
+    common = {"network": setup.name, "way": way, "images": setup.images}
     return [{**common, "engine": engine, **_counted(*one, fake)} for engine, one in found.items()]
 
 
@@ -56,9 +60,9 @@ def _ours(config: ClasConfig, scratch: Path, images: int, fake_quant: bool) -> d
     return found
 
 
-def _float_or_nncf(setup: Setup, way: str, scratch: Path) -> dict[str, Batch]:
+def _float_or_nncf(setup: Setup, way: str, checkpoint: Path, scratch: Path) -> dict[str, Batch]:
     """The float network as OpenVINO IR, or what NNCF makes of it from the same calibration images."""
-    config = configuration(setup, scratch / "float", scratch, {})
+    config = configuration(setup, checkpoint, scratch, {})
     SlimEngine(copy_config(config), "export").export_without_comparison()
     evaluation = list(_first(SlimEngine(copy_config(config), "eval").eval_dataloader, setup.images))
     place = scratch / "inference/openvino"
@@ -66,7 +70,8 @@ def _float_or_nncf(setup: Setup, way: str, scratch: Path) -> dict[str, Batch]:
         return {"openvino": _predict(target_of(place).load(place, "cpu", 1), evaluation)}
     loader = SlimEngine(copy_config(config), "train").train_dataloader
     calibration = np.concatenate([np.asarray(batch[0]) for _, batch in zip(range(BATCHES), loader)])
-    return {"openvino": _predict(nncf_quantize(place / "inference.xml", calibration), evaluation)}
+    left_float = ["Multiply"] if way == NNCF_WITHOUT_PRODUCTS else []
+    return {"openvino": _predict(nncf_quantize(place / "inference.xml", calibration, left_float), evaluation)}
 
 
 def _first(loader: Iterable[Any], images: int) -> Iterator[Batch]:

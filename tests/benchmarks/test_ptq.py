@@ -18,14 +18,21 @@ def test_a_way_is_an_observer_and_options():
 
 
 def test_nothing_is_trained_and_images_are_the_same_for_every_way(tmp_path):
-    config = configuration(Setup(32, tmp_path, 10), tmp_path / "float", tmp_path, options_of("kl"))
+    config = configuration(Setup("ResNet-32", tmp_path, 10), tmp_path / "float", tmp_path, options_of("kl"))
     assert (config["Global"]["epochs"], config["Arch"]["name"]) == (0, "CifarResNet32")
     assert not config["DataLoader"]["Train"]["sampler"]["shuffle"]
     assert read_section(config).quant.observer == "kl"
 
 
+def test_digits_are_calibrated_with_training_images_as_they_are(tmp_path):
+    config = configuration(Setup("PPLCNet_x0_25", tmp_path, 10), tmp_path / "float", tmp_path, options_of("kl"))
+    train, evaluation = (config["DataLoader"][part]["dataset"] for part in ("Train", "Eval"))
+    assert (train["split"], config["Arch"]["name"]) == ("train", "PPLCNet_x0_25")
+    assert train["transform_ops"] == evaluation["transform_ops"]
+
+
 def test_the_table_has_a_line_for_each_network_and_way(tmp_path):
-    common = {"depth": 20, "images": 10}
+    common = {"network": "ResNet-20", "images": 10}
     rows = [
         {**common, "way": "nncf", "engine": "openvino", "top1": 91.0, "same_as_fake_quant": None},
         {**common, "way": "mse", "engine": "fake-quant", "top1": 92.0, "same_as_fake_quant": 100.0},
@@ -39,8 +46,9 @@ def test_the_table_has_a_line_for_each_network_and_way(tmp_path):
     ]
 
 
-def test_the_documentation_has_the_table_of_the_record():
-    rows = read_rows(ROOT / "benchmarks/ptq/cifar10.json")
+@pytest.mark.parametrize("record", ["cifar10", "digits"])
+def test_the_documentation_has_the_table_of_the_record(record):
+    rows = read_rows(ROOT / f"benchmarks/ptq/{record}.json")
     assert rows
     page = (ROOT / "docs/reproduction.md").read_text(encoding="utf-8")
     assert [line for line in table(rows).splitlines() if line not in page] == []

@@ -66,22 +66,10 @@ def job(tmp_path, ppcls_root):
     return ExportJob(
         folder=tmp_path / "inference",
         model=built(),
-        int8_model=None,
         dense_model=built,
         input_shape=(3, 16, 16),
-        device="cpu",
         samples=Samples(IMAGES, "here"),
-        evaluation=lambda: None,
-        gives_features=False,
-        plan=None,
-        quant=None,
-        top1_dense=None,
-        metric=None,
         sidecar=lambda verified: {"quant": {}, "verified": dict(verified)},
-        settings=None,
-        report=None,
-        inference_yml="Global: {}",
-        labels=None,
         scratch=scratch,
     )
 

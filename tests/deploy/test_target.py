@@ -88,22 +88,10 @@ def job(tmp_path, ppcls_root):
     return ExportJob(
         folder=tmp_path / "inference",
         model=linear(),
-        int8_model=None,
         dense_model=linear,
         input_shape=(3, 2, 2),
-        device="cpu",
         samples=Samples(images, "here"),
-        evaluation=lambda: None,
-        gives_features=False,
-        plan=None,
-        quant=None,
-        top1_dense=None,
-        metric=None,
         sidecar=lambda verified: {"verified": dict(verified)},
-        settings=None,
-        report=None,
-        inference_yml="Global: {}",
-        labels=None,
     )
 
 

@@ -8,6 +8,7 @@
 - ``legacy_program``, ``legacy_ops``, ``qat_export``, ``exported_layers``, ``exported_parts``: programs in legacy IR,
   as which int8 models are exported.
 - ``paddle_inference``, ``quiet_passes``: the configuration of Paddle Inference.
+- ``onnx_conversion``, ``onnx_server``: ``paddle2onnx``, in a process of its own.
 - ``unpickling``, ``paddle/saved_files``: files of ``paddle.save``, loaded without running anything in them.
 - ``reparameterization``, ``distributed``, ``patching``: blocks with branches, processes, and changes for a while.
 

@@ -1,7 +1,7 @@
 """``paddle2onnx``, in a process of its own: what crashes there does not end the export.
 
 Symptom: its C++ ends the process: SIGABRT on an operator that it does not know, SIGSEGV on some models.
-Versions: 1.3.1 (for Paddle 2.6) and 2.1.0 (for Paddle 3), which does not name the operator either.
+Versions: 1.3.1 (for Paddle 2.6), 2.0.1 and 2.1.0 (for Paddle 3), which do not name the operator either.
 Delete when: a release for both Paddles raises for what it cannot convert.
 """
 

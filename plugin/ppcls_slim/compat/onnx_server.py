@@ -2,7 +2,7 @@
 
 Symptom: the default optimizer of 2.x installs packages at run time, that of 1.x renames weights, by which quantized
 layers are found. 2.x leaves the program that it translated in a temporary folder where it crashes.
-Versions: 1.3.1 and 2.1.0.
+Versions: 1.3.1, 2.0.1 and 2.1.0.
 Delete when: a release for both Paddles optimizes nothing unless it is asked to.
 """
 

@@ -28,12 +28,12 @@ class ExportJob:
         folder: where the files go, ``Global.save_inference_dir``.
         model: trained, wrapped, in evaluation mode. ``ExportModel`` may take the head off the model that it is given
             (``Arch.infer_output_key: features``), so that ``int8_model`` has to be prepared before it is wrapped.
-        int8_model: builds the model that is saved as int8: quantized for export, with the trained scales and weights,
-            wrapped, in evaluation mode. None for a float model.
         dense_model: builds the dense model with untrained weights, wrapped, in evaluation mode.
         input_shape: ``(C, H, W)``.
-        device: ``cpu`` or ``gpu``.
         samples: inputs to verify with.
+        int8_model: builds the model that is saved as int8: quantized for export, with the trained scales and weights,
+            wrapped, in evaluation mode. None for a float model.
+        device: ``cpu`` or ``gpu``.
         evaluation: builds the evaluation data loader; returns None where there is no data.
         gives_features: whether the output is an embedding, which has no largest class.
         plan: how the model was pruned.
@@ -53,22 +53,22 @@ class ExportJob:
 
     folder: Path
     model: paddle.nn.Layer
-    int8_model: Optional[Callable[[], paddle.nn.Layer]]
     dense_model: Callable[[], paddle.nn.Layer]
     input_shape: tuple[int, ...]
-    device: str
     samples: Samples
-    evaluation: Callable[[], Optional[DataLoader]]
-    gives_features: bool
-    plan: Optional[Plan]
-    quant: Optional[QuantRecord]
-    top1_dense: Optional[float]
-    metric: Optional[float]
-    sidecar: Callable[[Mapping[str, Any]], dict[str, Any]]
-    settings: Optional[QuantConfig]
-    report: Optional[ReportConfig]
-    inference_yml: str
-    labels: Optional[Path]
+    int8_model: Optional[Callable[[], paddle.nn.Layer]] = None
+    device: str = "cpu"
+    evaluation: Callable[[], Optional[DataLoader]] = lambda: None
+    gives_features: bool = False
+    plan: Optional[Plan] = None
+    quant: Optional[QuantRecord] = None
+    top1_dense: Optional[float] = None
+    metric: Optional[float] = None
+    sidecar: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+    settings: Optional[QuantConfig] = None
+    report: Optional[ReportConfig] = None
+    inference_yml: str = ""
+    labels: Optional[Path] = None
     targets: Sequence[str] = (PADDLE,)
     scratch: Path = Path()
     options: Mapping[str, Any] = field(default_factory=dict)
