@@ -91,7 +91,8 @@ def test_a_trained_model_decides_in_int8_as_in_fake_quant(cli, root, tmp_path, d
 
 def test_lsq_trains_goes_on_and_is_exported(cli, quant, tmp_path):
     path = quant(name="lsq")
-    assert cli("train", "-c", path).status == 0
+    trained = cli("train", "-c", path)
+    assert trained.status == 0, trained.err
     stem = output_prefix(tmp_path / "output", "latest")
     assert set(sidecar(stem)["quant"]["layers"].values()) == {"signed", "unsigned"}
     resumed = cli("train", "-c", path, "-o", f"Global.checkpoints={stem}", "-o", "Global.epochs=2")
