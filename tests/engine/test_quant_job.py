@@ -89,6 +89,26 @@ def test_a_trained_model_decides_in_int8_as_in_fake_quant(cli, root, tmp_path, d
     assert not verified["warned"]
 
 
+def test_lsq_trains_goes_on_and_is_exported(cli, quant, tmp_path):
+    path = quant(name="lsq")
+    trained = cli("train", "-c", path)
+    assert trained.status == 0, trained.err
+    stem = output_prefix(tmp_path / "output", "latest")
+    assert set(sidecar(stem)["quant"]["layers"].values()) == {"signed", "unsigned"}
+    resumed = cli("train", "-c", path, "-o", f"Global.checkpoints={stem}", "-o", "Global.epochs=2")
+    assert resumed.status == 0, resumed.err
+    assert "LSQ: " in resumed.out
+    history = sidecar(stem)["alpha"]
+    assert all([epoch for epoch, _ in values] == [0, 1, 2] for values in history.values())
+    assert all(values[0][1] != values[-1][1] for values in history.values())
+    override = ("-o", f"Global.pretrained_model={stem}", "-o", "Slim.quant.verify_samples=20")
+    exported = cli("export", "-c", path, *override)
+    assert exported.status == 0, exported.err
+    assert "exported, int8" in exported.out
+    small_bits = cli("train", "-c", quant(name="lsq", weight_bits=4, activation_bits=4))
+    assert small_bits.status == 0, small_bits.err
+
+
 def test_int8_weights_are_a_quarter_of_the_float_ones(cli, quant, tmp_path):
     sizes = {}
     for onnx_format in (True, False):

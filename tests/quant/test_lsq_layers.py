@@ -73,7 +73,7 @@ def test_steps_start_as_in_the_paper(kind):
 def test_steps_of_eight_bits_start_from_the_observer(init):
     model, _ = quantized(lsq={"init": init}, observer="min_max")
     assert input_quantizer(model[0]).step.item() == pytest.approx(np.abs(IMAGES).max() / 127, rel=1e-5)
-    expected = np.abs(model[0].weight.numpy()).max(axis=(1, 2, 3)) / 127
+    expected = 2 * np.abs(model[0].weight.numpy()).max(axis=(1, 2, 3)) / 127
     np.testing.assert_allclose(weight_quantizer(model[0]).step.numpy(), expected, rtol=1e-5)
 
 

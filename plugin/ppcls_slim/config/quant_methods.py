@@ -29,7 +29,7 @@ class PactConfig(Section):
         "auto",
         description="Initial alpha of every layer; auto: the scale that Slim.quant.observer chooses.",
     )
-    learning_rate: float = Field(1.0, ge=0.0, le=MOST, description="Multiplier of the learning rate for alpha.")
+    learning_rate: float = Field(10.0, ge=0.0, le=MOST, description="Multiplier of the learning rate for alpha.")
     weight_decay: Optional[float] = Field(
         None, ge=0.0, le=MOST, description="L2 coefficient for alpha; the optimizer's if absent (as in the paper)."
     )

@@ -176,10 +176,12 @@ def initial_steps(weight: np.ndarray, axis: Optional[int], bits: int, from_large
         weight: any shape.
         axis: of the channels, or None.
         bits: of the integers, signed.
-        from_largest: ``max|w| / Q_P`` instead of the paper's ``2 mean|w| / sqrt(Q_P)``.
+        from_largest: ``2 max|w| / Q_P`` instead of the paper's ``2 mean|w| / sqrt(Q_P)``. Twice the range, because
+            the step of a channel with a clipped weight has a gradient that is ``Q_P`` times as large, and runs away.
     """
     positive = levels(bits, unsigned=False)[1]
     others = tuple(one for one in range(weight.ndim) if one != axis)
     magnitudes = np.abs(weight.astype(np.float64))
-    found = magnitudes.max(others) / positive if from_largest else 2 * magnitudes.mean(others) / math.sqrt(positive)
-    return np.asarray(found).reshape(-1)
+    if from_largest:
+        return np.asarray(2 * magnitudes.max(others) / positive).reshape(-1)
+    return np.asarray(2 * magnitudes.mean(others) / math.sqrt(positive)).reshape(-1)
