@@ -192,7 +192,7 @@ def test_milliseconds_are_met():
 def test_one_ratio_for_all_layers_meets_a_speedup_too():
     model = chain(64, 96)
     meter = FakeMeter(model)
-    section = PruneConfig(name="fpgm", speedup=1.8, ranking="layer")
+    section = PruneConfig(name="fpgm", speedup=1.8, ranking="layer", align=1)
     plan = make_plan(model, section, SHAPE, meter_of=lambda: meter)
     assert plan.latency is not None
     assert plan.latency.dense / plan.latency.measured >= 0.95 * 1.8

@@ -11,9 +11,10 @@ import numpy as np
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
 from ..compat.paddleclas.types import ClasConfig
+from ..config.prune import LATENCY_ENGINES
 from ..config.section import SlimConfig
 from ..deploy.job import ExportJob
-from ..deploy.latency.meter import ENGINES, EngineMeter
+from ..deploy.latency.meter import EngineMeter
 from ..prune.apply import apply_slices
 from ..prune.slices import SlicePlan
 from ..verify.samples import Samples
@@ -38,10 +39,10 @@ def latency_meter(
         return None
     on = slim.prune.place
     engine = on.engine or slim.deploy.targets[0]
-    if engine not in ENGINES:
+    if engine not in LATENCY_ENGINES:
         raise SlimError(
             f"Slim.deploy.targets: latency on {engine} cannot be measured; set Slim.prune.on.engine to one of "
-            f"{', '.join(ENGINES)}"
+            f"{', '.join(LATENCY_ENGINES)}"
         )
     shape = tuple(slim.prune.input_shape or config["Global"]["image_shape"])
     noise = np.random.default_rng(0).standard_normal([1, *shape], dtype=np.float32)

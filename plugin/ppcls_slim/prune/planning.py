@@ -19,7 +19,7 @@ from .choose import channels_to_keep, lowest_scores
 from .dependency.groups import Group
 from .importance.group_scores import group_scores
 from .latency.meter import LatencyMeter
-from .latency.search import plan_in_time
+from .latency.search import Planner, Selected, plan_in_time
 from .plan import Decision, Plan
 from .planned import check_planned
 from .rank_channels import contest, normalization_of, ranking_of
@@ -34,8 +34,6 @@ from .ratios import (
 from .slices import plan_slices
 
 ALIGN_ON_GPU = 8
-Selected = tuple[list[np.ndarray], list[GroupRatio]]
-"""For each group bool ``[prunable channels]``, True for channels that are kept; and its ratio."""
 
 
 def make_plan(
@@ -82,35 +80,36 @@ def plan_from(
     meter_of: Optional[Callable[[], Optional[LatencyMeter]]] = None,
 ) -> Plan:
     """Assign ratios, score and select: the part of :func:`make_plan` after the analysis."""
-    align, reason = resolve_align(config, device)
     criterion = importance.get(config.name)
     if data is not None:
         data = replace(data, count=config.importance.batches)
 
-    def plan_of(kept: Sequence[np.ndarray], group_ratios: Sequence[GroupRatio]) -> Plan:
-        plan = plan_of_kept(analysis, model, config, kept, group_ratios, align, reason)
+    ranks = ranking_of(config, criterion) != "layer"
+    scored = contest(analysis, model, config, criterion, data) if ranks else None
+
+    def select(budget: Optional[Budget], align: int) -> Selected:
+        if scored is not None and budget is not None:
+            return scored.under(budget, align)
+        ratios = assign_ratios(config, analysis, budget, align, sensitivity)
+        return _by_ratio(analysis, model, config, ratios, align, criterion, data)
+
+    def plan_of(chosen: Selected, align: int, reason: str) -> Plan:
+        kept, ratios = chosen
+        plan = plan_of_kept(analysis, model, config, kept, ratios, align, reason)
         if not plan.slices.params:
             raise SlimError(
-                f"Slim.prune prunes nothing: {_why_nothing(analysis.groups, group_ratios, align)}; raise the ratio, "
+                f"Slim.prune prunes nothing: {_why_nothing(analysis.groups, ratios, align)}; raise the ratio, "
                 "lower align, or remove the section"
             )
         return plan
-
-    ranks = ranking_of(config, criterion) != "layer"
-    scored = contest(analysis, model, config, align, criterion, data) if ranks else None
-
-    def select(budget: Optional[Budget]) -> Selected:
-        if scored is not None and budget is not None:
-            return scored.under(budget)
-        ratios = assign_ratios(config, analysis, budget, align, sensitivity)
-        return _by_ratio(analysis, model, config, ratios, align, criterion, data)
 
     if config.by_latency:
         meter = meter_of() if meter_of is not None else None
         if meter is None:
             raise SlimError(f"Slim.prune.{config.budget} needs an engine to measure on; set pruned_flops instead")
-        return plan_in_time(analysis, model, config, meter, select, plan_of)
-    return plan_of(*select(budget_of(config, analysis, model)))
+        return plan_in_time(analysis, model, config, meter, Planner(select, plan_of))
+    align, reason = resolve_align(config, device)
+    return plan_of(select(budget_of(config, analysis, model), align), align, reason)
 
 
 def _by_ratio(

@@ -17,7 +17,7 @@ from .budget import Budget
 from .dependency.groups import Group
 from .importance.criterion import Normalization
 from .importance.group_scores import UNSCORED, group_scores
-from .ranking import BudgetError, Candidate, Ranked, candidate, rank
+from .ranking import BudgetError, Ranked, candidate, rank
 from .ratios import GroupRatio, skipped_groups
 
 
@@ -45,21 +45,25 @@ class Contest:
     """Channels of all groups with their scores; they compete for any budget.
 
     Attributes:
-        candidates: one for each group, None for groups that stay as they are.
-        channels: prunable channels of each group.
+        groups: of the model.
+        scores: for each group ``[prunable channels]``, None for groups that stay as they are.
         notes: why a group stays.
-        per_cost: see :func:`.ranking.rank`.
-        fill: see :func:`.ranking.rank`.
+        config: the ``Slim.prune`` section.
+        isomorphic: whether scores are quantiles of a kind of groups.
     """
 
-    candidates: Sequence[Optional[Candidate]]
-    channels: Sequence[int]
+    groups: Sequence[Group]
+    scores: Sequence[Optional[np.ndarray]]
     notes: Sequence[Optional[str]]
-    per_cost: bool
-    fill: bool
+    config: PruneConfig
+    isomorphic: bool
 
-    def under(self, budget: Budget) -> tuple[list[np.ndarray], list[GroupRatio]]:
+    def under(self, budget: Budget, align: int) -> tuple[list[np.ndarray], list[GroupRatio]]:
         """Select channels.
+
+        Args:
+            budget: what the model may cost.
+            align: the numbers of channels kept are multiples of this.
 
         Returns:
             For each group bool ``[prunable channels]``, True for channels that are kept; and its ratio, with a note.
@@ -67,8 +71,18 @@ class Contest:
         Raises:
             SlimError: the budget cannot be met.
         """
+        config = self.config
+        channels = [group.prunable_channels for group in self.groups]
+        in_blocks = config.by_latency and config.align == "auto"
+        candidates = [
+            None
+            if note is not None or values is None
+            else candidate(group, values, config.keep_at_least, within(align, count) if in_blocks else align)
+            for group, values, note, count in zip(self.groups, self.scores, self.notes, channels)
+        ]
+        per_cost = config.per_cost and not self.isomorphic
         try:
-            ranked = rank(self.candidates, self.channels, budget.of_widths, budget.cost, self.per_cost, self.fill)
+            ranked = rank(candidates, channels, budget.of_widths, budget.cost, per_cost, fill=config.by_latency)
         except BudgetError as error:
             raise budget.out_of_reach(1.0 - error.reached / budget.dense) from None
         return list(ranked.kept), _ratios(ranked, self.notes)
@@ -78,7 +92,6 @@ def contest(
     analysis: Analysis,
     model: paddle.nn.Layer,
     config: PruneConfig,
-    align: int,
     criterion: importance.Criterion,
     data: Optional[importance.TrainingData],
 ) -> Contest:
@@ -88,7 +101,6 @@ def contest(
         analysis: of the dense model.
         model: dense, with its weights.
         config: the ``Slim.prune`` section, with a budget.
-        align: the numbers of channels kept are multiples of this.
         criterion: scores channels.
         data: training batches, for criteria that need them.
 
@@ -101,12 +113,18 @@ def contest(
     notes = [note or (UNSCORED if values is None else None) for note, values in zip(skipped, scores)]
     isomorphic = ranking_of(config, criterion) == "isomorphic"
     compared = quantiles_of_kinds(groups, scores, analysis) if isomorphic else scores
-    candidates = [
-        None if note is not None or values is None else candidate(group, values, config.keep_at_least, align)
-        for group, values, note in zip(groups, compared, notes)
-    ]
-    channels = [group.prunable_channels for group in groups]
-    return Contest(candidates, channels, notes, config.per_cost and not isomorphic, fill=config.by_latency)
+    return Contest(groups, compared, notes, config, isomorphic)
+
+
+def within(block: int, channels: int) -> int:
+    """A block of which a layer has at least two: half of it, a quarter and so on for narrow layers.
+
+    >>> [within(16, channels) for channels in (64, 24, 16, 6)]
+    [16, 8, 8, 2]
+    """
+    while block > 1 and 2 * block > channels:
+        block //= 2
+    return block
 
 
 def quantiles_of_kinds(

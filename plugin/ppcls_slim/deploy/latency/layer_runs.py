@@ -35,7 +35,7 @@ def _open_onnx(point: LayerPoint, batch: int, threads: int, alone: bool) -> Run:
     # Packages of an extra.
     import onnxruntime
 
-    from .layer_graphs import layer_graph
+    from .layer_graphs import layer_graph  # needs onnx
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -50,7 +50,7 @@ def _open_openvino(point: LayerPoint, batch: int, threads: int, alone: bool) -> 
     # Packages of an extra.
     from ...compat.openvino_core import core
     from ..openvino.compiled import compiled
-    from .layer_graphs import layer_graph
+    from .layer_graphs import layer_graph  # needs onnx
 
     model = core().read_model(layer_graph(point, batch, alone).SerializeToString())
     request = compiled(model, threads, "f32").create_infer_request()

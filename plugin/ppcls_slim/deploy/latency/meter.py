@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Optional
 
 import numpy as np
 
-from ...compat.paddle import paddle
+from ...compat.engine_versions import engine_with_version
 from ...config.prune import OnConfig
 from ...prune.latency.meter import LayerPoint, Place
 from ...prune.slices import SlicePlan
@@ -29,12 +28,6 @@ NETWORK_SECONDS = 6.0
 MOST_RUNS, FEWEST_RUNS = 100, 9
 AT_ONCE = 48
 """Layers that are timed in turns, at most."""
-ENGINES = {
-    "onnx": ("ONNX Runtime", "onnxruntime"),
-    "openvino": ("OpenVINO", "openvino"),
-    "paddle": ("Paddle Inference", ""),
-}
-"""Target -> its engine in words, and the package whose version counts."""
 
 
 class EngineMeter:
@@ -58,10 +51,9 @@ class EngineMeter:
         input_shape: Sequence[int],
         tell: Callable[[str], None],
     ):
-        name, package = ENGINES[engine]
         with needs(engine, KEY):
-            version = importlib.metadata.version(package) if package else paddle.__version__
-        self.place = Place(f"{name} {version}", on.threads, on.batch, "fp32")
+            name = engine_with_version(engine)
+        self.place = Place(name, on.threads, on.batch, "fp32")
         self._engine, self._job_of, self._tell = engine, job_of, tell
         self._target: Target = find_target(engine)
         self._images = np.random.default_rng(0).standard_normal([on.batch, *input_shape], dtype=np.float32)

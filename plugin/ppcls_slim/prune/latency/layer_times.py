@@ -12,7 +12,7 @@ from ..analysis import Analysis
 from ..width_cost import Axis, Sizes, Term, WidthCost, axes_of
 from .calls import Call, calls_of
 from .meter import LatencyMeter, LayerPoint, LayerShape
-from .staircase import Staircase, Surface, axes_of_shape, knots, linear, probe, probed, staircase, surface
+from .staircase import Staircase, Surface, axes_of_shape, block_of, knots, linear, probe, probed, staircase, surface
 
 Widths = tuple[tuple[int, ...], ...]
 """At which a layer is measured, for each of its axes."""
@@ -43,9 +43,11 @@ class LayerTimes:
 
     Attributes:
         layers: one for each run of a layer.
+        block: how many outputs the engine computes at once.
     """
 
     layers: tuple[Layer, ...]
+    block: int = 1
 
     @property
     def fixed(self) -> float:
@@ -87,7 +89,7 @@ def layer_times(analysis: Analysis, model: paddle.nn.Layer, dtype: str, meter: L
         curve = found[call.shape, _widths(call, own)]
         changes = any(axis.per_channel for axis in own)
         layers.append(Layer(call.weight, curve, own if changes else (), _positions(call), _dense(curve, call)))
-    return LayerTimes(tuple(layers))
+    return LayerTimes(tuple(layers), block_of(list(steps.values())))
 
 
 def _axes(analysis: Analysis, calls: Sequence[Call]) -> list[tuple[Axis, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Optional
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from ..slices import plan_slices
 from .layer_times import LayerTimes, layer_times
 from .meter import LatencyMeter
 
-ROUNDS = 4
+ROUNDS, COARSE_ROUNDS = 6, 3
+"""Rounds in all, and those in whole blocks of the engine; then blocks are halved, so that small networks meet it."""
 CLOSE = (0.95, 1.02)
 """Measured / asked for, at which the search ends."""
 MET = 1.05
@@ -31,8 +33,23 @@ HALF, MULTIPLE = 0.5, 8
 """Ratio of the first network that is measured beside the dense one, and what its widths are multiples of."""
 
 Kept = Sequence[np.ndarray]
-Select = Callable[[Budget], tuple[Kept, Sequence[GroupRatio]]]
-"""Chooses channels under a budget."""
+
+
+Selected = tuple[list[np.ndarray], list[GroupRatio]]
+"""For each group bool ``[prunable channels]``, True for channels that are kept; and its ratio."""
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Makes plans under budgets.
+
+    Attributes:
+        select: chooses channels under a budget whose numbers are multiples of a number.
+        plan_of: makes the plan of what was selected, with that number and why it is this one.
+    """
+
+    select: Callable[[Optional[Budget], int], Selected]
+    plan_of: Callable[[Selected, int, str], Plan]
 
 
 class OutOfTimeError(SlimError):
@@ -76,16 +93,41 @@ class Fit:
             return cls(scale, constant)
         return cls(dense[1] / max(dense[0], 1e-9), 0.0)
 
-    def times(self, factor: float) -> Fit:
-        """Return the fit for a network that takes so many times as long."""
-        return Fit(self.scale * factor, self.constant * factor)
-
 
 @dataclass(frozen=True)
-class _Tried:
+class Tried:
+    """A plan that was measured.
+
+    Attributes:
+        plan: the plan.
+        modelled: milliseconds as the layers add up to.
+        predicted: the same, corrected by what was measured before.
+        measured: milliseconds of the exported network.
+    """
+
     plan: Plan
+    modelled: float
     predicted: float
     measured: float
+
+
+def next_budget(target: float, tried: Sequence[Tried]) -> float:
+    """Return the budget of the next round, in modelled milliseconds.
+
+    As many times the last one as it was off; where networks were slower and faster than the target, a point between.
+
+    Args:
+        target: milliseconds as measured.
+        tried: the plans so far, at least one.
+    """
+    slow = [one for one in tried if one.measured > target]
+    fast = [one for one in tried if one.measured <= target]
+    if not slow or not fast:
+        return tried[-1].modelled * target / tried[-1].measured
+    above = min(slow, key=lambda one: one.measured)
+    below = max(fast, key=lambda one: one.measured)
+    share = (target - below.measured) / (above.measured - below.measured)
+    return below.modelled + float(np.clip(share, 0.2, 0.8)) * (above.modelled - below.modelled)
 
 
 def plan_in_time(
@@ -93,8 +135,7 @@ def plan_in_time(
     model: paddle.nn.Layer,
     config: PruneConfig,
     meter: LatencyMeter,
-    select: Select,
-    plan_of: Callable[[Kept, Sequence[GroupRatio]], Plan],
+    planner: Planner,
 ) -> Plan:
     """Return a plan that meets ``speedup`` or ``latency_ms`` as measured.
 
@@ -103,13 +144,12 @@ def plan_in_time(
         model: dense.
         config: the ``Slim.prune`` section.
         meter: measures layers and networks.
-        select: chooses channels under a budget.
-        plan_of: makes the plan that keeps them.
+        planner: makes plans.
 
     Raises:
         SlimError: it cannot be met; says how far it goes, and what limits it.
     """
-    return _Search(analysis, model, config, meter, select, plan_of).run()
+    return _Search(analysis, model, config, meter, planner).run()
 
 
 class _Search:
@@ -121,20 +161,23 @@ class _Search:
         model: paddle.nn.Layer,
         config: PruneConfig,
         meter: LatencyMeter,
-        select: Select,
-        plan_of: Callable[[Kept, Sequence[GroupRatio]], Plan],
+        planner: Planner,
     ):
         self._analysis, self._model, self._config, self._meter = analysis, model, config, meter
-        self._select, self._plan_of = select, plan_of
         self._times: LayerTimes = layer_times(analysis, model, config.input_dtype, meter)
+        self._planner, self._block = planner, self._times.block
         self._dense, self._fit = self._calibrated()
+        self._cost = self._times.cost(self._fit.scale, self._fit.constant)
         self._target = self._target_of(config)
 
     def run(self) -> Plan:
         """Search, measure and correct until the target is met."""
-        tried: list[_Tried] = []
+        tried: list[Tried] = []
+        budget = AIM * self._target
         for number in range(1, ROUNDS + 1):
-            found, everything = self._search()
+            if number > COARSE_ROUNDS:
+                self._block = max(1, self._block // 2)
+            found, everything = self._search(budget)
             tried.append(found)
             self._meter.say(
                 f"round {number}: predicted {found.predicted:.3g} ms, measured {found.measured:.3g} ms, "
@@ -144,8 +187,10 @@ class _Search:
             if CLOSE[0] <= ratio <= CLOSE[1]:
                 return self._told(found, tried)
             if everything and ratio > MET:
-                raise self._out_of_reach(found)
-            self._fit = self._fit.times(found.measured / found.predicted)
+                if self._block == 1 or self._config.align != "auto":
+                    raise self._out_of_reach(found)
+                self._block = 1
+            budget = next_budget(AIM * self._target, tried)
         best = min(tried, key=lambda one: abs(one.measured / self._target - 1.0))
         if best.measured > MET * self._target:
             raise SlimError(
@@ -153,6 +198,12 @@ class _Search:
                 f"{self._target:.3g} ms asked for on {self._meter.place}; is the machine busy? Try again"
             )
         return self._told(best, tried)
+
+    def _align(self) -> tuple[int, str]:
+        """What numbers of channels are multiples of now, and why."""
+        if self._config.align != "auto":
+            return int(self._config.align), "Slim.prune.align"
+        return self._block, f"blocks of {self._meter.place.engine}, measured; of narrow layers smaller ones"
 
     def _calibrated(self) -> tuple[float, Fit]:
         """Measure the dense network and one with half of its channels."""
@@ -181,28 +232,29 @@ class _Search:
             )
         return config.latency_ms
 
-    def _search(self) -> tuple[_Tried, bool]:
-        """Search once and measure; whether all that can be pruned was."""
+    def _search(self, milliseconds: float) -> tuple[Tried, bool]:
+        """Search once under a budget, and measure; whether all that can be pruned was."""
         everything = False
-        cost = self._times.cost(self._fit.scale, self._fit.constant)
+        align, reason = self._align()
         try:
-            kept, ratios = self._select(self._budget(AIM * self._target))
+            chosen = self._planner.select(self._budget(milliseconds), align)
         except OutOfTimeError as error:
             everything = True
-            kept, ratios = self._select(self._budget((1.0 - error.share) * self._dense * (1 + 1e-6)))
-        plan = self._plan_of(kept, ratios)
+            chosen = self._planner.select(self._budget((1.0 - error.share) * self._dense * (1 + 1e-6)), align)
+        plan = self._planner.plan_of(chosen, align, reason)
         dense, pruned = self._meter.network(plan.slices)
-        return _Tried(plan, cost.total(_counts(kept)), float(pruned * self._dense / dense)), everything
+        modelled = self._cost.total(_counts(chosen[0]))
+        predicted = modelled * AIM * self._target / milliseconds
+        return Tried(plan, modelled, predicted, float(pruned * self._dense / dense)), everything
 
     def _budget(self, milliseconds: float) -> TimeBudget:
-        cost = self._times.cost(self._fit.scale, self._fit.constant)
         share = 1.0 - milliseconds / self._dense
-        return TimeBudget(str(self._config.budget), share, "ms", self._dense, self._of_shapes, cost)
+        return TimeBudget(str(self._config.budget), share, "ms", self._dense, self._of_shapes, self._cost)
 
     def _of_shapes(self, shapes: Shapes) -> float:
         return self._fit.constant + self._fit.scale * self._times.of_shapes({**self._analysis.shapes, **shapes})
 
-    def _told(self, found: _Tried, tried: Sequence[_Tried]) -> Plan:
+    def _told(self, found: Tried, tried: Sequence[Tried]) -> Plan:
         place = self._meter.place
         latency = Latency(
             **asdict(place),
@@ -215,7 +267,7 @@ class _Search:
         self._meter.say(str(latency))
         return replace(found.plan, latency=latency)
 
-    def _out_of_reach(self, found: _Tried) -> SlimError:
+    def _out_of_reach(self, found: Tried) -> SlimError:
         config, gain = self._config, self._dense / found.measured
         asked = f"speedup {config.speedup:g}" if config.speedup is not None else f"latency_ms {config.latency_ms:g}"
         return SlimError(

@@ -27,6 +27,8 @@ SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)
 """Of the dense width, at which layers are measured."""
 NARROW = 32
 """Up to here, every multiple of four is measured."""
+RESOLUTION = 1e-3
+"""Milliseconds: smaller differences are none either."""
 NOISE = 0.03
 """Differences below this share between neighbouring widths are none."""
 
@@ -40,6 +42,14 @@ class Staircase:
     """
 
     steps: np.ndarray
+
+    @property
+    def block(self) -> int:
+        """The largest power of two in whose middle a width costs as much as at its end; 1 where there is none."""
+        for block in (BLOCK, BLOCK // 2, BLOCK // 4):
+            if self.steps[block // 2] >= block / BLOCK:
+                return block
+        return 1
 
     def __call__(self, widths: np.ndarray) -> np.ndarray:
         """Return the effective widths."""
@@ -90,6 +100,15 @@ def staircase(shape: LayerShape, axis: str, times: Mapping[LayerPoint, float]) -
     values = np.interp(np.arange(BLOCK), [0, *RESIDUES, BLOCK], [0.0, *steps, 1.0])
     same = 1.0 - values < SAME * (1.0 - np.arange(BLOCK) / BLOCK)
     return Staircase(np.where(same, np.maximum(values, 1.0), np.maximum(values, 0.0)))
+
+
+def block_of(stairs: Sequence[Staircase]) -> int:
+    """Return how many channels an engine computes at once: the most that any kind of layer does; 1 for no staircase.
+
+    Between layers, where nothing is measured, engines work in the same blocks: a width between them costs there what
+    it saved in a layer.
+    """
+    return max((step.block for step in stairs), default=1)
 
 
 def knots(dense: int) -> list[int]:
@@ -154,7 +173,8 @@ def _without_noise(values: np.ndarray) -> None:
     """Along the first axis, in place: a narrower width is never dearer, nor cheaper by as little as noise."""
     for number in range(len(values) - 2, -1, -1):
         wider = values[number + 1]
-        values[number] = np.where(values[number] > (1 - NOISE) * wider, wider, values[number])
+        close = values[number] > np.minimum((1 - NOISE) * wider, wider - RESOLUTION)
+        values[number] = np.where(close, wider, values[number])
 
 
 def _effective(step: Optional[Staircase], sizes: np.ndarray) -> np.ndarray:

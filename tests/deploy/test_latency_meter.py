@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from ppcls_slim.common.errors import SlimError
+from ppcls_slim.compat import engine_versions
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.config.prune import OnConfig
 from ppcls_slim.deploy.job import ExportJob
-from ppcls_slim.deploy.latency import meter as meters
 from ppcls_slim.deploy.latency.clock import milliseconds
 from ppcls_slim.deploy.latency.frame import frame_key, input_shape
 from ppcls_slim.deploy.latency.layer_runs import open_layers
@@ -128,6 +128,6 @@ def test_layers_are_measured_once_and_a_network_beside_the_dense_one():
 
 
 def test_an_engine_that_is_not_installed_names_the_extra(monkeypatch):
-    monkeypatch.setitem(meters.ENGINES, "onnx", ("ONNX Runtime", "no-such-package"))
+    monkeypatch.setitem(engine_versions.ENGINES, "onnx", ("ONNX Runtime", "no-such-package"))
     with pytest.raises(SlimError, match=r"Slim.prune.on.engine: onnx needs .* pip install 'ppcls_slim\[onnx\]'"):
         EngineMeter(OnConfig(), "onnx", lambda slices, folder: None, (3, 8, 8), print)
