@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic import Field
@@ -24,6 +25,7 @@ class Latency:
         predicted: of the pruned model, before it was measured.
         measured: of the pruned model, exported.
         rounds: what every round of the search predicted and measured.
+        layers: layer -> its milliseconds in the dense and in the pruned model, as the search adds them up.
     """
 
     engine: str
@@ -35,10 +37,15 @@ class Latency:
     predicted: float
     measured: float
     rounds: tuple[tuple[float, float], ...] = ()
+    layers: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return {**asdict(self), "rounds": [list(one) for one in self.rounds]}
+        return {
+            **asdict(self),
+            "rounds": _lists(self.rounds),
+            "layers": dict(zip(self.layers, _lists(self.layers.values()))),
+        }
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
@@ -61,7 +68,13 @@ class LatencyPart(Part):
     predicted: float = Field(gt=0.0)
     measured: float = Field(gt=0.0)
     rounds: list[list[float]] = Field(default_factory=list)
+    layers: dict[str, list[float]] = Field(default_factory=dict)
 
     def read(self) -> Latency:
         """Return what it says."""
-        return Latency(**{**self.model_dump(), "rounds": tuple(map(tuple, self.rounds))})
+        layers = {name: tuple(times) for name, times in self.layers.items()}
+        return Latency(**{**self.model_dump(), "rounds": tuple(map(tuple, self.rounds)), "layers": layers})
+
+
+def _lists(pairs: Iterable[tuple[float, float]]) -> list[list[float]]:
+    return [[round(value, 6) for value in pair] for pair in pairs]

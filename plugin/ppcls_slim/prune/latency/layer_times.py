@@ -54,12 +54,13 @@ class LayerTimes:
         """Milliseconds of layers that no group changes."""
         return sum(layer.dense for layer in self.layers if not layer.axes)
 
-    def of_shapes(self, shapes: Mapping[str, Sequence[int]]) -> float:
-        """Return the milliseconds of all layers where every weight has a shape."""
-        return sum(
-            float(layer.surface([np.asarray(shapes[layer.weight][a]) for a in layer.positions]))
-            for layer in self.layers
-        )
+    def of_each(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, float]:
+        """Return the milliseconds of every weight's layer, in all its runs, where every weight has a shape."""
+        times: dict[str, float] = {}
+        for layer in self.layers:
+            sizes = [np.asarray(shapes[layer.weight][axis]) for axis in layer.positions]
+            times[layer.weight] = times.get(layer.weight, 0.0) + float(layer.surface(sizes))
+        return times
 
     def cost(self, scale: float, constant: float) -> WidthCost:
         """Return the latency of the network: ``scale`` times that of the layers, and a constant."""

@@ -18,7 +18,7 @@ from ..choose import lowest_scores
 from ..latency_record import Latency
 from ..plan import Plan
 from ..ratios import GroupRatio, skipped_groups
-from ..slices import plan_slices
+from .correction import Fit, Tried, next_budget
 from .layer_times import LayerTimes, layer_times
 from .meter import LatencyMeter
 
@@ -72,64 +72,6 @@ class TimeBudget(Budget):
         return OutOfTimeError(share)
 
 
-@dataclass(frozen=True)
-class Fit:
-    """Milliseconds of a network: ``scale`` times those of its layers, and a constant."""
-
-    scale: float
-    constant: float
-
-    @classmethod
-    def through(cls, dense: tuple[float, float], pruned: tuple[float, float]) -> Fit:
-        """Fit two networks.
-
-        Args:
-            dense: milliseconds of its layers, and of the network.
-            pruned: the same of a pruned one.
-        """
-        scale = (dense[1] - pruned[1]) / max(dense[0] - pruned[0], 1e-9)
-        constant = dense[1] - scale * dense[0]
-        if scale > 0 and constant >= 0:
-            return cls(scale, constant)
-        return cls(dense[1] / max(dense[0], 1e-9), 0.0)
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A plan that was measured.
-
-    Attributes:
-        plan: the plan.
-        modelled: milliseconds as the layers add up to.
-        predicted: the same, corrected by what was measured before.
-        measured: milliseconds of the exported network.
-    """
-
-    plan: Plan
-    modelled: float
-    predicted: float
-    measured: float
-
-
-def next_budget(target: float, tried: Sequence[Tried]) -> float:
-    """Return the budget of the next round, in modelled milliseconds.
-
-    As many times the last one as it was off; where networks were slower and faster than the target, a point between.
-
-    Args:
-        target: milliseconds as measured.
-        tried: the plans so far, at least one.
-    """
-    slow = [one for one in tried if one.measured > target]
-    fast = [one for one in tried if one.measured <= target]
-    if not slow or not fast:
-        return tried[-1].modelled * target / tried[-1].measured
-    above = min(slow, key=lambda one: one.measured)
-    below = max(fast, key=lambda one: one.measured)
-    share = (target - below.measured) / (above.measured - below.measured)
-    return below.modelled + float(np.clip(share, 0.2, 0.8)) * (above.modelled - below.modelled)
-
-
 def plan_in_time(
     analysis: Analysis,
     model: paddle.nn.Layer,
@@ -163,7 +105,7 @@ class _Search:
         meter: LatencyMeter,
         planner: Planner,
     ):
-        self._analysis, self._model, self._config, self._meter = analysis, model, config, meter
+        self._analysis, self._config, self._meter = analysis, config, meter
         self._times: LayerTimes = layer_times(analysis, model, config.input_dtype, meter)
         self._planner, self._block = planner, self._times.block
         self._dense, self._fit = self._calibrated()
@@ -197,6 +139,8 @@ class _Search:
                 f"Slim.prune.{self._config.budget} is not met in {ROUNDS} rounds: {best.measured:.3g} ms measured, "
                 f"{self._target:.3g} ms asked for on {self._meter.place}; is the machine busy? Try again"
             )
+        if best.measured < CLOSE[0] * self._target:
+            self._meter.say(f"no plan was found that is closer to {self._target:.3g} ms")
         return self._told(best, tried)
 
     def _align(self) -> tuple[int, str]:
@@ -211,7 +155,8 @@ class _Search:
         ratios = [GroupRatio(0.0 if note else HALF) for note in skipped_groups(self._config, self._analysis)]
         scores = [np.arange(group.prunable_channels, dtype=np.float64) for group in groups]
         kept, _ = lowest_scores(groups, scores, ratios, MULTIPLE)
-        dense, half = self._meter.network(plan_slices(self._model, groups, kept))
+        plan = self._planner.plan_of((kept, ratios), MULTIPLE, "half of every layer")
+        dense, half = self._meter.network(plan.slices)
         layers = self._times.cost(1.0, 0.0)
         everything = [group.prunable_channels for group in groups]
         fit = Fit.through((layers.total(everything), dense), (layers.total(_counts(kept)), half))
@@ -252,10 +197,17 @@ class _Search:
         return TimeBudget(str(self._config.budget), share, "ms", self._dense, self._of_shapes, self._cost)
 
     def _of_shapes(self, shapes: Shapes) -> float:
-        return self._fit.constant + self._fit.scale * self._times.of_shapes({**self._analysis.shapes, **shapes})
+        return self._fit.constant + sum(self._of_layers(shapes).values())
+
+    def _of_layers(self, shapes: Shapes) -> dict[str, float]:
+        """Milliseconds of the layer of each weight, as a part of the network."""
+        times = self._times.of_each({**self._analysis.shapes, **shapes})
+        return {weight: self._fit.scale * value for weight, value in times.items()}
 
     def _told(self, found: Tried, tried: Sequence[Tried]) -> Plan:
-        place = self._meter.place
+        place, pieces = self._meter.place, found.plan.slices.params
+        dense = self._of_layers({})
+        pruned = self._of_layers({name: piece.kept_shape() for name, piece in pieces.items()})
         latency = Latency(
             **asdict(place),
             target=self._target,
@@ -263,6 +215,7 @@ class _Search:
             predicted=found.predicted,
             measured=found.measured,
             rounds=tuple((one.predicted, one.measured) for one in tried),
+            layers={layer_of(weight): (dense[weight], pruned[weight]) for weight in dense},
         )
         self._meter.say(str(latency))
         return replace(found.plan, latency=latency)
