@@ -43,7 +43,8 @@ WAYS: dict[str, Callable[[paddle.nn.Layer, paddle.Tensor], None]] = {
     "float": lambda model, images: None,
     "fake quantization of weights and activations": lambda model, images: quantized(model, images, name="qat"),
     "and PACT (Slim.quant as it comes)": quantized,
-    "the same, PACT one-sided": lambda model, images: quantized(model, images, pact={"form": "one_sided"}),
+    "the same, PACT two-sided": lambda model, images: quantized(model, images, pact={"form": "two_sided"}),
+    "LSQ": lambda model, images: quantized(model, images, name="lsq"),
     "PaddleSlim's QAT with its PACT": by_paddleslim,
 }
 

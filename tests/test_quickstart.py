@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -90,3 +91,8 @@ def test_the_quickstart_that_asks_for_twice_the_speed_gets_it_in_three_minutes(c
     image = np.zeros([1, 3, 32, 32], dtype=np.float32)
     before, after = milliseconds([lambda run=run: run(image) for run in runs], 100, threads=1)
     assert before >= 1.9 * after
+    planned = cli("plan", "-c", quickstart / "digits_speedup.yaml", "-o", weights, "--json", "-")
+    assert planned.status == 0, planned.err
+    latency = json.loads(planned.out)["latency"]
+    assert latency["dense"] >= 1.9 * latency["measured"]
+    assert latency["layers"]["fc"][0] >= 0.0

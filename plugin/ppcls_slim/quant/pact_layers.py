@@ -16,6 +16,9 @@ from ..compat.paddle import paddle
 CHECK_EVERY = 20
 """Training batches from one check of alpha to the next: reading alpha waits for the GPU."""
 
+BELOW_ZERO = -1e-30
+"""Keeps the gradient of zeros, which belong to what is not clipped."""
+
 # The clip functions use differentiable operators instead of a ``PyLayer``: graphs of many ``PyLayer``s hang when they
 # are freed (Paddle 2.6.2 and 3.3.1, in ``~GradNodePyLayer``).
 
@@ -54,9 +57,9 @@ def one_sided(x: paddle.Tensor, alpha: paddle.Tensor, bits: int) -> paddle.Tenso
         bits: ``k``; the results are multiples of ``alpha / (2^k - 1)``.
     """
     steps = 2**bits - 1
-    above = (x >= alpha).astype(x.dtype)
-    inside = (x >= 0).astype(x.dtype) - above
-    clipped = x * inside + alpha * above
+    # Where both are equal, ``fmin`` gives the gradient to its first argument (Paddle 2.6.2 and 3.3.1), and ``minimum``
+    # to either, as the version has it. At 0, ``relu`` would give none.
+    clipped = paddle.fmin(alpha, paddle.nn.functional.thresholded_relu(x, BELOW_ZERO))
     with paddle.no_grad():
         rounding = round_positive(clipped * (steps / alpha)) * (alpha / steps) - clipped
     return clipped + rounding

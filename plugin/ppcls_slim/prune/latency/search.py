@@ -24,7 +24,7 @@ from .meter import LatencyMeter
 
 ROUNDS, COARSE_ROUNDS = 6, 3
 """Rounds in all, and those in whole blocks of the engine; then blocks are halved, so that small networks meet it."""
-CLOSE = (0.95, 1.02)
+CLOSE = (0.96, 1.02)
 """Measured / asked for, at which the search ends."""
 MET = 1.05
 """After the last round, a plan up to this is taken."""
