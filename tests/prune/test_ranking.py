@@ -17,6 +17,7 @@ from ppcls_slim.prune.planning import make_plan
 from ppcls_slim.prune.pruner import prune
 from ppcls_slim.prune.ranking import candidate, rank
 from ppcls_slim.prune.slices import param_slices
+from ppcls_slim.report.tables import plan_table
 
 pytestmark = pytest.mark.paddle26
 
@@ -87,6 +88,28 @@ def test_the_budget_is_met_and_the_pruned_model_runs():
 def test_a_budget_out_of_reach_says_how_far_it_goes():
     with pytest.raises(SlimError, match=r"pruned_flops 0\.98 cannot be reached: .* removes 0\.\d+ of the FLOPs"):
         make_plan(two_convolutions(), PruneConfig(name="l1_norm", pruned_flops=0.98, ranking="global"), [3, 10, 10])
+
+
+@pytest.mark.parametrize("name", ["l1_norm", "fpgm"])
+def test_no_layer_is_emptied_because_it_is_expensive(name):
+    """Norms say nothing about other layers; what counts is the share of its importance that a layer loses."""
+    plan = make_plan(
+        backbone("ResNet18"),
+        PruneConfig(name=name, pruned_flops=0.4, ranking="global", keep_at_least=0.0),
+        [3, 64, 64],
+    )
+    shares = [1 - len(d.kept) / d.prunable_channels for d in plan.decisions]
+    assert max(shares) < 0.5 and min(shares) > 0.02
+
+
+def test_the_table_of_a_plan_fits_a_terminal_and_says_what_each_layer_costs():
+    plan = make_plan(backbone("MobileNetV3_small_x0_35"), PruneConfig(name="bn_scale", pruned_flops=0.3), [3, 64, 64])
+    lines = plan_table(plan).splitlines()
+    assert max(map(len, lines[: len(plan.decisions) + 4])) <= 120
+    assert "FLOPs" in lines[1] and "importance lost" in lines[4]
+    dense = sum(d.flops[0] for d in plan.decisions)
+    assert sum(d.flops[1] for d in plan.decisions) < dense <= plan.flops["dense"]
+    assert plan.from_json(plan.to_json()) == plan
 
 
 def test_isomorphic_ranking_removes_the_same_share_of_every_kind():

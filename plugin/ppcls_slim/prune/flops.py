@@ -42,9 +42,11 @@ class Cost:
         given = shapes or {}
         return sum(n * int(np.prod(given.get(name, self.shapes[name]))) for name, n in self.positions.items())
 
-    def flops_of(self, weights: Collection[str]) -> int:
-        """Return the FLOPs of some weights; other names are ignored."""
-        return sum(n * int(np.prod(self.shapes[name])) for name, n in self.positions.items() if name in weights)
+    def flops_of(self, weights: Collection[str], shapes: Optional[Mapping[str, Sequence[int]]] = None) -> int:
+        """Return the FLOPs of some weights; other names are ignored. ``shapes`` as in :meth:`flops`."""
+        given = shapes or {}
+        sizes = {name: int(np.prod(given.get(name, self.shapes[name]))) for name in self.positions if name in weights}
+        return sum(self.positions[name] * size for name, size in sizes.items())
 
 
 def measure(model: paddle.nn.Layer, input_shape: Sequence[int], dtype: str = "float32") -> Cost:

@@ -36,6 +36,8 @@ class Decision:
         kept: the channels that are kept, ascending.
         ratio: the share asked for; the share removed is ``1 - len(kept) / prunable_channels``.
         note: why the two differ, or nothing is removed; else empty.
+        flops: FLOPs of these layers in the dense and in the pruned model, which has fewer inputs, too; None in plans
+            of older versions.
     """
 
     root_weight: str
@@ -44,6 +46,7 @@ class Decision:
     kept: tuple[int, ...]
     ratio: float
     note: str = ""
+    flops: Optional[tuple[int, int]] = None
 
 
 @dataclass(frozen=True)
@@ -177,12 +180,14 @@ def _decision_to_json(decision: Decision) -> dict[str, Any]:
         "ratio": decision.ratio,
         "note": decision.note,
         "keep": to_ranges(decision.kept),
+        **({"flops": list(decision.flops)} if decision.flops is not None else {}),
     }
 
 
 def _decision_from_json(group: GroupPart) -> Decision:
     kept = from_ranges(group.keep, group.units)
-    return Decision(group.master, tuple(group.layers), group.units, kept, group.ratio, group.note)
+    flops = (group.flops[0], group.flops[1]) if group.flops is not None else None
+    return Decision(group.master, tuple(group.layers), group.units, kept, group.ratio, group.note, flops)
 
 
 def _slice_to_json(piece: ParamSlice, sets: dict[str, str]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class GroupPart(Part):
     ratio: float = Field(ge=0.0, le=1.0)
     note: str
     keep: str
+    flops: Optional[Annotated[list[Count], Field(min_length=2, max_length=2)]] = None
 
 
 class CutPart(Part):

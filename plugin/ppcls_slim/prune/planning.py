@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Optional
 
@@ -211,7 +211,7 @@ def plan_of_kept(
         flops={"dense": cost.flops(), "pruned": cost.flops(shapes), "unreached": analysis.unreached_flops()},
         parameters={"dense": cost.parameters, "pruned": cost.parameters - removed},
         decisions=tuple(
-            _decision(group, keep, ratio, analysis.convolutions, align)
+            _decision(group, keep, ratio, analysis, shapes, align)
             for group, keep, ratio in zip(analysis.groups, kept, group_ratios)
         ),
         frozen=dict(analysis.grouping.frozen),
@@ -219,18 +219,28 @@ def plan_of_kept(
     )
 
 
-def _decision(group: Group, keep: np.ndarray, ratio: GroupRatio, convolutions: Sequence[str], align: int) -> Decision:
+def _decision(
+    group: Group,
+    keep: np.ndarray,
+    ratio: GroupRatio,
+    analysis: Analysis,
+    shapes: Mapping[str, Sequence[int]],
+    align: int,
+) -> Decision:
     note = ratio.note
     if not note and ratio.ratio > 0 and keep.all():
         multiple = align_in_channels(group, align)
         note = f"nothing: {group.prunable_channels} channels, ratio {ratio.ratio:g}, multiples of {multiple}"
+    layers = tuple(layers_of(group, analysis.convolutions))
+    weights = {f"{layer}.weight" for layer in layers}
     return Decision(
         root_weight=group.root_weights[0],
-        layers=tuple(layers_of(group, convolutions)),
+        layers=layers,
         prunable_channels=group.prunable_channels,
         kept=tuple(np.flatnonzero(keep).tolist()),
         ratio=round(ratio.ratio, 6),
         note=note,
+        flops=(analysis.cost.flops_of(weights), analysis.cost.flops_of(weights, shapes)),
     )
 
 

@@ -12,7 +12,7 @@ from ..compat.paddle import paddle
 from ..config.prune import PruneConfig
 from ..graph.model import layer_of
 from . import importance
-from .analysis import Analysis
+from .analysis import Analysis, layers_of
 from .budget import Budget
 from .dependency.groups import Group
 from .importance.criterion import Normalization
@@ -50,6 +50,8 @@ class Contest:
         notes: why a group stays.
         config: the ``Slim.prune`` section.
         isomorphic: whether scores are quantiles of a kind of groups.
+        weights: what each group counts where scores of different layers are not of one scale, see
+            :func:`.ranking.candidate`; None where they are.
     """
 
     groups: Sequence[Group]
@@ -57,6 +59,7 @@ class Contest:
     notes: Sequence[Optional[str]]
     config: PruneConfig
     isomorphic: bool
+    weights: Sequence[Optional[float]]
 
     def under(self, budget: Budget, align: int) -> tuple[list[np.ndarray], list[GroupRatio]]:
         """Select channels.
@@ -77,8 +80,10 @@ class Contest:
         candidates = [
             None
             if note is not None or values is None
-            else candidate(group, values, config.keep_at_least, within(align, count) if in_blocks else align)
-            for group, values, note, count in zip(self.groups, self.scores, self.notes, channels)
+            else candidate(group, values, config.keep_at_least, within(align, count) if in_blocks else align, weight)
+            for group, values, note, count, weight in zip(
+                self.groups, self.scores, self.notes, channels, self.weights
+            )
         ]
         per_cost = config.per_cost and not self.isomorphic
         try:
@@ -113,7 +118,9 @@ def contest(
     notes = [note or (UNSCORED if values is None else None) for note, values in zip(skipped, scores)]
     isomorphic = ranking_of(config, criterion) == "isomorphic"
     compared = quantiles_of_kinds(groups, scores, analysis) if isomorphic else scores
-    return Contest(groups, compared, notes, config, isomorphic)
+    of_one_scale = criterion.comparable or isomorphic
+    layers = [None if of_one_scale else float(len(layers_of(group, analysis.convolutions))) for group in groups]
+    return Contest(groups, compared, notes, config, isomorphic, layers)
 
 
 def within(block: int, channels: int) -> int:

@@ -27,11 +27,13 @@ class Candidate:
         order: prunable channels that may go, those with the lowest scores first.
         lost: importance lost ``[len(order) + 1]`` when the first 0, 1, 2, ... of them are gone.
         widths: numbers of channels that may be kept, descending; the first is all of them.
+        share: what ``lost`` is of the importance of the whole group, 0 to 1.
     """
 
     order: np.ndarray
     lost: np.ndarray
     widths: np.ndarray
+    share: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,21 @@ class Ranked:
     cost: float
 
 
-def candidate(group: Group, scores: np.ndarray, keep_at_least: float, align: int) -> Candidate:
+def candidate(
+    group: Group, scores: np.ndarray, keep_at_least: float, align: int, weight: Optional[float] = None
+) -> Candidate:
     """Describe one group for the ranking.
+
+    Scores of one scale add up to what is lost. Where scores say nothing about other layers (norms, distances), what
+    counts is the share ``r`` of a layer's importance that is left, and the loss is ``weight * (1 / r^2 - 1)``: it
+    grows the faster the less is left, so that no layer is emptied because it is expensive.
 
     Args:
         group: with its constraints.
         scores: ``[prunable channels]``.
         keep_at_least: share of the channels that stays.
         align: numbers of filters kept are multiples of this.
+        weight: None where scores are of one scale; otherwise what the group counts, the number of its layers.
     """
     channels = group.prunable_channels
     may_go = np.ones(channels, dtype=bool)
@@ -69,7 +78,11 @@ def candidate(group: Group, scores: np.ndarray, keep_at_least: float, align: int
     below = np.arange(channels - 1, least - 1, -1)
     widths = np.concatenate([[channels], below[below % multiple == 0]])
     lost = np.concatenate([[0.0], np.cumsum(np.maximum(scores[order], 0.0))])
-    return Candidate(order, lost, widths)
+    total = max(float(np.maximum(scores, 0.0).sum()), np.finfo(np.float64).tiny)
+    share = np.minimum(lost / total, 1.0)
+    if weight is not None:
+        lost = weight * (np.maximum(1.0 - share, 1e-6) ** -2 - 1.0)
+    return Candidate(order, lost, widths, share)
 
 
 def rank(
@@ -195,7 +208,7 @@ class _Search:
             if candidate is not None and kept < channels:
                 gone = candidate.order[: channels - kept]
                 mask[gone] = False
-                share = float(candidate.lost[len(gone)] / candidate.lost[-1]) if candidate.lost[-1] > 0 else 0.0
+                share = float(candidate.share[len(gone)])
             masks.append(mask)
             lost.append(share)
         return Ranked(tuple(masks), tuple(lost), total)

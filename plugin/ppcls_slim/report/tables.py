@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -10,15 +11,31 @@ from prettytable import PrettyTable
 
 from ..prune.plan import Decision, Plan
 
+WIDTH = 120
+"""Columns of a terminal that a table fits; the plan's JSON has what is cut off."""
+
 
 def plan_table(plan: Plan) -> str:
-    """Return a table with one line for each group of channels, then the layers that are not pruned and the totals."""
-    table = PrettyTable(["layer", "channels", "kept", "removed", "goes together with", "note"])
-    table.align = "l"
-    for column in ("channels", "kept", "removed"):
-        table.align[column] = "r"
-    for decision in plan.decisions:
-        table.add_row(_row(decision))
+    """Return a table with one line for each group of channels, then the layers that are not pruned and the totals.
+
+    FLOPs are multiply-accumulates of a group's own layers; milliseconds are what the search for a latency adds up.
+    """
+    times = plan.latency.layers if plan.latency is not None else {}
+    columns = [
+        "layer",
+        "channels",
+        "removed",
+        *(["FLOPs"] if plan.decisions[0].flops else []),
+        *(["ms"] if times else []),
+    ]
+    rows = [_row(decision, columns, times) for decision in plan.decisions]
+    room = WIDTH - sum(max(map(len, cells)) + 3 for cells in zip(columns, *rows)) - 2 * 3 - 1
+    table = PrettyTable([*columns, "with", "note"], align="r")
+    for column in ("layer", "with", "note"):
+        table.align[column] = "l"
+    for decision, row in zip(plan.decisions, rows):
+        together = f"{len(decision.layers) - 1} more" if len(decision.layers) > 1 else ""
+        table.add_row([*row, together, _cut(decision.note, max(room - len("99 more"), 12))])
     lines = [table.get_string()]
     reasons = [f"  {layer}: {reason}" for layer, reason in plan.frozen.items()]
     unreached = plan.flops.get("unreached", 0) / plan.flops["dense"]  # plans of older versions do not say
@@ -28,7 +45,7 @@ def plan_table(plan: Plan) -> str:
         )
     if reasons:
         lines += ["not pruned, and why:", *reasons]
-    lines.append(summary(plan))
+    lines += textwrap.wrap(summary(plan), WIDTH, subsequent_indent="  ")
     if plan.latency is not None:
         lines.append(str(plan.latency))
     return "\n".join(lines)
@@ -45,12 +62,21 @@ def summary(plan: Plan) -> str:
     )
 
 
-def _row(decision: Decision) -> list[str]:
-    first, *others = decision.layers or (decision.root_weight,)
-    together = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-    kept = len(decision.kept)
-    share = f"{100 * (1 - kept / decision.prunable_channels):.0f} %"
-    return [first, str(decision.prunable_channels), str(kept), share, together, decision.note]
+def _row(decision: Decision, columns: Sequence[str], times: Mapping[str, tuple[float, float]]) -> list[str]:
+    kept, channels = len(decision.kept), decision.prunable_channels
+    row = [_cut(decision.layers[0] if decision.layers else decision.root_weight, 44), f"{channels} -> {kept}"]
+    row.append(f"{100 * (1 - kept / channels):.0f} %")
+    if "FLOPs" in columns:
+        dense, pruned = decision.flops or (0, 0)
+        row.append(f"{si(dense)} -> {si(pruned)}")
+    if "ms" in columns:
+        dense_ms, pruned_ms = (sum(times[layer][i] for layer in decision.layers if layer in times) for i in (0, 1))
+        row.append(f"{dense_ms:.3f} -> {pruned_ms:.3f}")
+    return row
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class Criterion:
         needs_batches: ``measure`` needs training batches.
         aggregation: default of ``Slim.prune.importance.aggregation``.
         normalization: default of ``Slim.prune.importance.normalization``.
+        comparable: scores of different layers are of one scale, as changes of the loss are. Where they are not,
+            global ranking compares what share of its importance each layer loses.
 
     Example:
         >>> import numpy as np
@@ -58,6 +60,7 @@ class Criterion:
     needs_batches: bool = False
     aggregation: Aggregation = "root"
     normalization: Normalization = "none"
+    comparable: bool = False
 
     def __post_init__(self) -> None:
         if (self.score is None) == (self.measure is None):

@@ -26,4 +26,4 @@ def measure(
     return [np.abs(gammas[member.param].numpy()) if member.param in gammas else None for member in members]
 
 
-CRITERION = Criterion("bn_scale", measure=measure, aggregation="mean")
+CRITERION = Criterion("bn_scale", measure=measure, aggregation="mean", comparable=True)

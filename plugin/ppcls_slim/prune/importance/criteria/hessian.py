@@ -30,4 +30,4 @@ def _half_curvature(weight: paddle.Tensor, gradient: paddle.Tensor) -> paddle.Te
     return 0.5 * (weight * gradient).square()
 
 
-CRITERION = Criterion("hessian", measure=measure, needs_batches=True, aggregation="sum")
+CRITERION = Criterion("hessian", measure=measure, needs_batches=True, aggregation="sum", comparable=True)

@@ -26,4 +26,4 @@ def measure(
     return mean_over_batches(model, data, members, lambda weight, gradient: weight * gradient, np.square)
 
 
-CRITERION = Criterion("taylor", measure=measure, needs_batches=True, aggregation="sum")
+CRITERION = Criterion("taylor", measure=measure, needs_batches=True, aggregation="sum", comparable=True)
