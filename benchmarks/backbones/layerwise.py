@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
+from paddle.nn.quant.quant_layers import FakeQuantMovingAverageAbsMax
 
 from ppcls_slim.checkpoint import SIDECAR
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.exported_layers import QuantizedOp, run_layers
 from ppcls_slim.compat.exported_parts import save_parts
 from ppcls_slim.compat.paddle import paddle
+from ppcls_slim.compat.qat_layers import input_quantizer, set_input_quantizer, set_moving_average
 from ppcls_slim.deploy.paddle_inference import NAME, Predictor
 from ppcls_slim.graph.eval_mode import eval_mode
 from ppcls_slim.quant import convert
 from ppcls_slim.quant.layers import quantized_layers
+from ppcls_slim.quant.quantizer import quantizer_of
 from ppcls_slim.quant.record import QuantRecord
 
 PARTS = 12
@@ -61,10 +64,26 @@ def largest_difference(
                     continue  # float in training, too
                 raise SlimError(f"the exported model quantizes {op.name}, which the trained one does not have")
             name, layer = called.pop(place)
-            _check_scale(name, op, convert.input_scale(layer, record))
-            errors[name] = max(errors.get(name, 0.0), _error(layer, op))
+            scale = convert.input_scale(layer, record)
+            _check_scale(name, op, scale)
+            unsigned = scale is not None and record.layers[name] in quantizer_of(record.settings).unsigned
+            with _signed_input(layer, scale) if unsigned and scale is not None else nullcontext():
+                errors[name] = max(errors.get(name, 0.0), _error(layer, op))
     worst = max(errors, key=lambda name: errors[name])
     return errors[worst], worst
+
+
+@contextmanager
+def _signed_input(layer: Any, scale: float) -> Iterator[None]:
+    """Quantize the input of a layer to signed integers, as a reference run does where training had unsigned ones."""
+    trained, signed = input_quantizer(layer), FakeQuantMovingAverageAbsMax()
+    signed.eval()
+    set_moving_average(signed, scale)
+    set_input_quantizer(layer, signed)
+    try:
+        yield
+    finally:
+        set_input_quantizer(layer, trained)
 
 
 def _check_scale(name: str, op: QuantizedOp, trained: Optional[float]) -> None:

@@ -46,8 +46,18 @@ def test_the_histogram_counts_every_magnitude_in_its_bin(batches):
     assert statistics.low == pytest.approx(min(batch.min() for batch in batches))
 
 
-def test_without_a_word_the_alpha_that_pact_trains_starts_from_the_least_squared_error():
-    assert observer_of(QuantConfig(), trains=True) is observer_of(QuantConfig(observer="mse"), trains=True)
+@pytest.mark.parametrize(
+    ("bits", "values", "expected"),
+    [(8, np.abs, "mse"), (8, np.asarray, "moving_average"), (4, np.abs, "mse"), (4, np.asarray, "mse")],
+)
+def test_without_a_word_the_alpha_that_pact_trains_clips_some_inputs_but_for_signed_int8(
+    batches, bits, values, expected
+):
+    inputs = [values(batch) for batch in batches]
+    assert scale("auto", *inputs, activation_bits=bits) == scale(expected, *inputs, activation_bits=bits)
+
+
+def test_nothing_is_clipped_without_a_word_where_pact_does_not_train():
     others = [(QuantConfig(), False), (QuantConfig(name="qat"), True), (QuantConfig(name="lsq"), True)]
     for settings, trains in others:
         expected = observer_of(QuantConfig(observer="moving_average"), trains)

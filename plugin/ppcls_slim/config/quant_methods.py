@@ -49,7 +49,7 @@ class LsqConfig(Section):
         "auto",
         description=(
             "First steps. mean: 2 mean|x| / sqrt(Q_P), as in the paper. observer: activations start from the scale "
-            "that Slim.quant.observer chooses, weights from their largest magnitude, each divided by Q_P. auto: "
+            "that Slim.quant.observer chooses, weights from twice their largest magnitude, divided by Q_P. auto: "
             "observer at 8 bits, mean below."
         ),
     )

@@ -15,19 +15,17 @@ from ..common.errors import SlimError
 from ..compat.paddle import paddle
 from .pact_layers import CHECK_EVERY
 
+INT8 = 8
 SMALLEST_STEP = 1e-8
 """Step of a channel whose weights are all zero."""
 
 
 def levels(bits: int, unsigned: bool) -> tuple[int, int]:
-    """Return ``(Q_N, Q_P)``: the integers are from ``-Q_N`` to ``Q_P``.
-
-    As in the paper, but for signed 8 bits: there ``Q_N`` is 127 instead of 128, as in the engines that run int8.
-    """
+    """Return ``(Q_N, Q_P)``: the integers are from ``-Q_N`` to ``Q_P``, as in the paper."""
     if unsigned:
         return 0, 2**bits - 1
     largest: int = 2 ** (bits - 1) - 1
-    return (largest if bits == 8 else largest + 1), largest
+    return largest + 1, largest
 
 
 def lsq(x: paddle.Tensor, step: paddle.Tensor, negative: int, positive: int, gradient_scale: float) -> paddle.Tensor:
@@ -132,7 +130,7 @@ class LsqQuantizer(paddle.nn.Layer):
 
 
 class LsqWeightQuantizer(LsqQuantizer):
-    """The fake-quant of a weight, signed.
+    """The fake-quant of a weight, signed; with 8 bits from -127 to 127, as engines have weights.
 
     Args:
         where: name of the layer, for messages.
@@ -153,6 +151,8 @@ class LsqWeightQuantizer(LsqQuantizer):
         weight_decay: Optional[float] = 0.0,
     ):
         super().__init__(f"{where} (weight)", bits, False, steps, learning_rate, weight_decay)
+        if bits == INT8:
+            self.negative = self.positive
         self.axis = axis
 
     def shaped_step(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -176,8 +176,8 @@ def initial_steps(weight: np.ndarray, axis: Optional[int], bits: int, from_large
         weight: any shape.
         axis: of the channels, or None.
         bits: of the integers, signed.
-        from_largest: ``2 max|w| / Q_P`` instead of the paper's ``2 mean|w| / sqrt(Q_P)``. Twice the range, because
-            the step of a channel with a clipped weight has a gradient that is ``Q_P`` times as large, and runs away.
+        from_largest: ``2 max|w| / Q_P`` instead of the paper's ``2 mean|w| / sqrt(Q_P)``. Twice the range, because a
+            clipped weight makes the gradient of its channel's step ``Q_P`` times as large, and the step runs away.
     """
     positive = levels(bits, unsigned=False)[1]
     others = tuple(one for one in range(weight.ndim) if one != axis)

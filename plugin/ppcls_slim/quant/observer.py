@@ -13,6 +13,8 @@ from ..config.quant import OBSERVERS, QuantConfig
 from ..config.quant_methods import AUTO_OBSERVER, MOVING_AVERAGE
 
 BINS = 4096
+SIGNED_INT8 = 127
+"""Largest integer."""
 SMALLEST_SCALE = 1e-6
 """Scale of a layer whose inputs were all zero."""
 
@@ -109,7 +111,8 @@ def observer_of(settings: QuantConfig, trains: bool) -> Observer:
     """Return the observer that ``Slim.quant`` asks for.
 
     An alpha above all inputs has no gradient (PACT, equation 3), so that it stays where it starts; the one with the
-    least squared error clips some inputs. Without training, it is not worth clipping them.
+    least squared error clips some inputs. Without training, it is not worth clipping them, and on the signed grid of
+    int8 neither: engines clip at -128 steps, and training at -127.
 
     Args:
         settings: ``Slim.quant``.
@@ -118,7 +121,13 @@ def observer_of(settings: QuantConfig, trains: bool) -> Observer:
     Raises:
         SlimError: it is an entry point that does not give an :class:`Observer`.
     """
-    name = settings.observer
-    if name == AUTO_OBSERVER:
-        name = "mse" if trains and settings.uses_pact else MOVING_AVERAGE
-    return OBSERVERS.get(name, Observer)
+    if settings.observer != AUTO_OBSERVER:
+        return OBSERVERS.get(settings.observer, Observer)
+    clipping, mean = OBSERVERS.get("mse", Observer), OBSERVERS.get(MOVING_AVERAGE, Observer)
+    if not (trains and settings.uses_pact):
+        return mean
+
+    def scale(statistics: InputStatistics, levels: int, options: QuantConfig) -> float:
+        return (mean if levels == SIGNED_INT8 else clipping).scale(statistics, levels, options)
+
+    return Observer(scale, needs_histogram=True)

@@ -57,8 +57,8 @@ def one_sided(x: paddle.Tensor, alpha: paddle.Tensor, bits: int) -> paddle.Tenso
         bits: ``k``; the results are multiples of ``alpha / (2^k - 1)``.
     """
     steps = 2**bits - 1
-    # Where both are equal, ``fmin`` gives the gradient to its first argument (Paddle 2.6.2 and 3.3.1), ``minimum`` to
-    # either, as the version has it. At 0, ``relu`` would give none.
+    # Where both are equal, ``fmin`` gives the gradient to its first argument; ``minimum`` does on Paddle 2.6.2 alone.
+    # At 0, ``relu`` would give none.
     clipped = paddle.fmin(alpha, paddle.nn.functional.thresholded_relu(x, BELOW_ZERO))
     with paddle.no_grad():
         rounding = round_positive(clipped * (steps / alpha)) * (alpha / steps) - clipped

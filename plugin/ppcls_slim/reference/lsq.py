@@ -13,13 +13,13 @@ import numpy as np
 def levels(bits: int, unsigned: bool = False) -> tuple[int, int]:
     """Return ``(Q_N, Q_P)``: the integers are from ``-Q_N`` to ``Q_P``.
 
-    Unsigned: 0 and ``2^b - 1``. Signed: ``2^(b-1)`` and ``2^(b-1) - 1``, but for 8 bits: there ``Q_N`` is 127, as the
-    int8 grids of the engines are symmetric.
+    Unsigned: 0 and ``2^b - 1``. Signed: ``2^(b-1)`` and ``2^(b-1) - 1``. (The plugin's weights of 8 bits have
+    ``Q_N = 127``, as engines have them.)
     """
     if unsigned:
         return 0, 2**bits - 1
     largest: int = 2 ** (bits - 1) - 1
-    return (largest if bits == 8 else largest + 1), largest
+    return largest + 1, largest
 
 
 def quantize(v: np.ndarray, step: float | np.ndarray, negative: int, positive: int) -> np.ndarray:
