@@ -51,8 +51,8 @@ def measured(models, tmp_path, values, max_drop=0.005, of="x"):
     float_model, quantized, record, outputs = models
     file, lines = costly_layers.SensitivityFile(tmp_path / "s.json", of), []
     top1 = accuracy(models, values)
-    found = costly_layers.measure(float_model, quantized, record, max_drop, outputs, top1, file, lines.append)
-    return found, lines
+    measurement = costly_layers.Measurement(float_model, quantized, record, outputs, top1, file, lines.append)
+    return measurement.run(max_drop), lines
 
 
 def test_where_accuracy_holds_every_layer_is_quantized(models, tmp_path):
@@ -89,7 +89,8 @@ def test_a_stopped_measurement_goes_on_and_another_model_begins_anew(models, tmp
 
     float_model, quantized, record, _ = models
     again = costly_layers.SensitivityFile(tmp_path / "s.json", "x")
-    found = costly_layers.measure(float_model, quantized, record, 0.005, never, never, again, lambda line: None)
+    measurement = costly_layers.Measurement(float_model, quantized, record, never, never, again, lambda line: None)
+    found = measurement.run(0.005)
     assert len(found.chosen) == 2
     assert costly_layers.SensitivityFile(tmp_path / "s.json", "y").found.top1 == {}
     assert costly_layers.fingerprint(float_model, SETTINGS) != costly_layers.fingerprint(quantized, SETTINGS)

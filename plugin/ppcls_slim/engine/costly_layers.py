@@ -51,16 +51,16 @@ def find_costly_layers(model: paddle.nn.Layer, settings: QuantConfig, run: Run) 
 
     def found() -> dict[str, Any]:
         file = costly_layers.SensitivityFile(folder / FILE, costly_layers.fingerprint(model, settings))
-        result = costly_layers.measure(
+        measurement = costly_layers.Measurement(
             model,
             quantized,
             record,
-            settings.largest_drop,
             lambda net: np.concatenate([_output(run.feed(net, batch)) for batch in batches]),
             measure,
             file,
             lambda line: logger.info(f"ppcls_slim: skip auto: {line}"),
         )
+        result = measurement.run(settings.largest_drop)
         if result.errors:
             for line in costly_layers.table(result).splitlines():
                 logger.info(line)

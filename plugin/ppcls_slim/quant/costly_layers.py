@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,113 +94,90 @@ def fingerprint(model: paddle.nn.Layer, settings: QuantConfig) -> str:
     return digest.hexdigest()
 
 
-def measure(
-    float_model: paddle.nn.Layer,
-    quantized: paddle.nn.Layer,
-    record: QuantRecord,
-    max_drop: float,
-    outputs: Outputs,
-    top1: Top1,
-    file: SensitivityFile,
-    log: Callable[[str], None],
-) -> Sensitivity:
-    """Find the fewest layers to leave float.
+@dataclass(frozen=True)
+class Measurement:
+    """What is needed to find the fewest layers to leave float.
 
-    Args:
+    Attributes:
         float_model: with its weights.
         quantized: the same model, calibrated.
         record: of the quantized model.
-        max_drop: accuracy that may be lost, 0.005 is half a point.
         outputs: the model's outputs ``[n, ...]`` on some training batches.
         top1: accuracy of a model on the evaluation data, 0 to 1.
         file: where a stopped measurement is found again.
         log: gets a line for every figure.
-
-    Raises:
-        SlimError: no layer can be quantized without losing more.
     """
-    found, layers = file.found, quantized_layers(quantized, record)
-    if found.float_top1 < 0:
-        found.float_top1 = top1(float_model)
-    _try(found, 0, quantized, layers, top1, file, log)
-    if _holds(found, 0, max_drop):
+
+    float_model: paddle.nn.Layer
+    quantized: paddle.nn.Layer
+    record: QuantRecord
+    outputs: Outputs
+    top1: Top1
+    file: SensitivityFile
+    log: Callable[[str], None]
+
+    @property
+    def layers(self) -> dict[str, paddle.nn.Layer]:
+        """The quantized layers, by name."""
+        return quantized_layers(self.quantized, self.record)
+
+    def run(self, max_drop: float) -> Sensitivity:
+        """Find the fewest layers to leave float.
+
+        Args:
+            max_drop: accuracy that may be lost, 0.005 is half a point.
+
+        Raises:
+            SlimError: no layer can be quantized without losing more.
+        """
+        found, total = self.file.found, len(self.layers)
+        if found.float_top1 < 0:
+            found.float_top1 = self.top1(self.float_model)
+        lowest = found.float_top1 - max_drop - 1e-9
+        if self._top1_without(0) >= lowest:
+            return found
+        self._measure_errors()
+        low, high = 0, 1  # low is known not to be enough
+        while high < total and self._top1_without(high) < lowest:
+            low, high = high, min(2 * high, total)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._top1_without(middle) >= lowest else (middle, high)
+        if high == total:
+            accuracy = f"all quantized {100 * found.top1[0]:.2f} %, float {100 * found.float_top1:.2f} %"
+            raise SlimError(
+                f"Slim.quant.skip: auto: to lose at most {max_drop:g} of top-1 every layer would have to stay float "
+                f"({accuracy}); raise max_drop, use more bits, or remove auto and let training make up for it"
+            )
+        found.chosen = found.ranking()[:high]
+        self.file.write()
         return found
-    _measure_errors(found, quantized, layers, outputs, file, log)
-    low, high = 0, 1  # low is known not to be enough
-    while high < len(layers) and not _tried(found, high, quantized, layers, top1, file, log, max_drop):
-        low, high = high, min(2 * high, len(layers))
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _tried(found, middle, quantized, layers, top1, file, log, max_drop):
-            high = middle
-        else:
-            low = middle
-    if high == len(layers):
-        raise SlimError(
-            f"Slim.quant.skip: auto: to lose at most {max_drop:g} of top-1 every layer would have to stay float (all "
-            f"quantized: {100 * found.top1[0]:.2f} %, float: {100 * found.float_top1:.2f} %); raise max_drop, use "
-            "more bits, or remove auto and let training make up for it"
-        )
-    found.chosen = found.ranking()[:high]
-    file.write()
-    return found
 
+    def _top1_without(self, count: int) -> float:
+        """Accuracy where the first ``count`` layers of the ranking stay float."""
+        found, layers = self.file.found, self.layers
+        if count not in found.top1:
+            with quantizers_off([layers[name] for name in found.ranking()[:count]]):
+                found.top1[count] = self.top1(self.quantized)
+            self.file.write()
+        self.log(f"{count} of {len(layers)} layers float: top-1 {100 * found.top1[count]:.2f} %")
+        return found.top1[count]
 
-def _measure_errors(
-    found: Sensitivity,
-    quantized: paddle.nn.Layer,
-    layers: Mapping[str, paddle.nn.Layer],
-    outputs: Outputs,
-    file: SensitivityFile,
-    log: Callable[[str], None],
-) -> None:
-    missing = [name for name in layers if name not in found.errors]
-    if not missing:
-        return
-    with eval_mode(quantized):
-        with quantizers_off(layers.values()):
-            expected = outputs(quantized).astype(np.float64)
-        for name in missing:
-            with quantizers_off([layer for other, layer in layers.items() if other != name]):
-                error = outputs(quantized).astype(np.float64) - expected
-            found.errors[name] = float(np.square(error).sum() / max(np.square(expected).sum(), 1e-30))
-            file.write()
-            log(f"{len(found.errors)}/{len(layers)} {name} quantized alone: relative error {found.errors[name]:.2e}")
-
-
-def _tried(
-    found: Sensitivity,
-    count: int,
-    quantized: paddle.nn.Layer,
-    layers: Mapping[str, paddle.nn.Layer],
-    top1: Top1,
-    file: SensitivityFile,
-    log: Callable[[str], None],
-    max_drop: float,
-) -> bool:
-    """Whether it is enough to leave so many layers float."""
-    _try(found, count, quantized, layers, top1, file, log)
-    return _holds(found, count, max_drop)
-
-
-def _try(
-    found: Sensitivity,
-    count: int,
-    quantized: paddle.nn.Layer,
-    layers: Mapping[str, paddle.nn.Layer],
-    top1: Top1,
-    file: SensitivityFile,
-    log: Callable[[str], None],
-) -> None:
-    if count not in found.top1:
-        with quantizers_off([layers[name] for name in found.ranking()[:count]]):
-            found.top1[count] = top1(quantized)
-        file.write()
-    log(f"{count} of {len(layers)} layers float: top-1 {100 * found.top1[count]:.2f} %")
-
-
-def _holds(found: Sensitivity, count: int, max_drop: float) -> bool:
-    return found.float_top1 - found.top1[count] <= max_drop + 1e-9
+    def _measure_errors(self) -> None:
+        """Quantize each layer alone."""
+        errors, layers = self.file.found.errors, self.layers
+        missing = [name for name in layers if name not in errors]
+        if not missing:
+            return
+        with eval_mode(self.quantized):
+            with quantizers_off(layers.values()):
+                expected = self.outputs(self.quantized).astype(np.float64)
+            for name in missing:
+                with quantizers_off([layer for other, layer in layers.items() if other != name]):
+                    error = self.outputs(self.quantized).astype(np.float64) - expected
+                errors[name] = float(np.square(error).sum() / max(np.square(expected).sum(), 1e-30))
+                self.file.write()
+                self.log(f"{len(errors)}/{len(layers)} {name} quantized alone: relative error {errors[name]:.2e}")
 
 
 def table(found: Sensitivity, most: int = 20) -> str:
