@@ -117,8 +117,6 @@ class _Search:
         tried: list[Tried] = []
         budget = AIM * self._target
         for number in range(1, ROUNDS + 1):
-            if number > COARSE_ROUNDS:
-                self._block = max(1, self._block // 2)
             found, everything = self._search(budget)
             tried.append(found)
             self._meter.say(
@@ -128,13 +126,16 @@ class _Search:
             ratio = found.measured / self._target
             if CLOSE[0] <= ratio <= CLOSE[1]:
                 return self._told(found, tried)
-            if everything and ratio > MET:
-                if self._block == 1 or self._config.align != "auto":
-                    raise self._out_of_reach(found)
-                self._block = 1
+            short = everything and ratio > MET
+            if short and (self._block == 1 or self._config.align != "auto"):
+                break
+            if short or number >= COARSE_ROUNDS:
+                self._block = max(1, self._block // 2)
             budget = next_budget(AIM * self._target, tried)
         best = min(tried, key=lambda one: abs(one.measured / self._target - 1.0))
         if best.measured > MET * self._target:
+            if short:
+                raise self._out_of_reach(min(tried, key=lambda one: one.measured))
             raise SlimError(
                 f"Slim.prune.{self._config.budget} is not met in {ROUNDS} rounds: {best.measured:.3g} ms measured, "
                 f"{self._target:.3g} ms asked for on {self._meter.place}; is the machine busy? Try again"
