@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,14 @@ from ..config.section import ReportConfig
 from ..prune.plan import Plan
 from ..quant.record import QuantRecord
 from ..verify.samples import Samples
+
+_scratch_folders: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _scratch_folder() -> Path:
+    """A new folder for one job: what another model was converted to must not be found there."""
+    _scratch_folders.append(tempfile.TemporaryDirectory(prefix="ppcls_slim-"))  # removed when the process ends
+    return Path(_scratch_folders[-1].name)
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ class ExportJob:
     inference_yml: str = ""
     labels: Optional[Path] = None
     targets: Sequence[str] = (PADDLE,)
-    scratch: Path = Path()
+    scratch: Path = field(default_factory=_scratch_folder)
     options: Mapping[str, Any] = field(default_factory=dict)
     left_float: Mapping[str, str] = field(default_factory=dict)
 

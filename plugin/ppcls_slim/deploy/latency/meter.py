@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -93,7 +94,8 @@ class EngineMeter:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "network"
             folder.mkdir()
-            self._target.write(self._job_of(slices, folder), folder)
+            job = replace(self._job_of(slices, folder), scratch=Path(scratch) / "parts")
+            self._target.write(job, folder)
             run = self._target.load(folder, "cpu", self.place.threads, "auto")
         return lambda: run(self._images)
 
