@@ -56,7 +56,7 @@ def record_of(run: Run, seconds: float, side_by_side: list[str], final_top1: flo
         "widths": {"stem": layout.stem, **{b.prefix: [b.mid_c, b.out_c] for b in layout.blocks}},
         "environment": environment(run.data.mean.device),
         "side_by_side": side_by_side,
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 3),
         "last_top1": round(sum(last) / len(last), 3),
         "last_of": "ema_top1" if run.recipe.ema else "test_top1",
         "final_top1": round(final_top1, 2),
