@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..timing import timings
+
 WARMUP = 2
 
 
@@ -22,13 +24,4 @@ def milliseconds(runs: Sequence[Callable[[], object]], times: int, threads: int)
         threads: how many the functions use.
     """
     clock = time.process_time if threads == 1 else time.perf_counter
-    for _ in range(WARMUP):
-        for run in runs:
-            run()
-    taken = np.zeros((times, len(runs)))
-    for row in range(times):
-        for column, run in enumerate(runs):
-            start = clock()
-            run()
-            taken[row, column] = clock() - start
-    return [float(value) for value in np.median(taken, axis=0) * 1e3]
+    return [float(value) for value in np.median(timings(runs, times, WARMUP, clock), axis=0) * 1e3]
