@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from ...common.overrides import override
 from ...common.yaml_file import read_yaml
-from .faults import amp_switch
+from .faults import amp_switch, heavy_imports
 from .find import find_ppcls
 from .types import ClasConfig
 
@@ -30,10 +30,9 @@ def read_yaml_config(path: Path, overrides: Sequence[str]) -> ClasConfig:
     """
     content = read_yaml(path)
     find_ppcls()
-    from ppcls.utils.config import AttrDict, create_attr_dict  # found only now
-
-    config: ClasConfig = AttrDict(content)
-    create_attr_dict(config)
+    clas = heavy_imports.import_lightly("ppcls.utils.config")
+    config: ClasConfig = clas.AttrDict(content)
+    clas.create_attr_dict(config)
     for one in overrides:
         override(config, one)
     amp_switch.patch(config)

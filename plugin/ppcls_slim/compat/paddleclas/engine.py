@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import types
 
-from .faults import evaluated_text, label_paths, log_files, nesterov, numpy_aliases, other_backbones, zero_dim_scalars
+from .faults import (
+    evaluated_text,
+    heavy_imports,
+    label_paths,
+    log_files,
+    nesterov,
+    numpy_aliases,
+    other_backbones,
+    zero_dim_scalars,
+)
 from .find import find_backbones, find_ppcls
 
 
@@ -17,8 +26,7 @@ def load_engine() -> types.ModuleType:
         SlimError: PaddleClas cannot be found, see :func:`.find.find_ppcls`.
     """
     root = find_ppcls()
-    from ppcls.engine import engine  # found only now
-
+    engine = heavy_imports.import_lightly("ppcls.engine.engine")
     log_files.patch()
     numpy_aliases.patch()
     nesterov.patch()

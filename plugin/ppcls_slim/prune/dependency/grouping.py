@@ -7,14 +7,13 @@ from collections.abc import Collection, Mapping
 from typing import Optional
 
 import numpy as np
-from scipy.cluster.hierarchy import DisjointSet
 
 from ...compat.layers import conv_groups, is_convolution
 from ...compat.paddle import paddle
 from ...graph.model import layer_of
 from .flow import COMPUTED_WEIGHT, Flow
 from .groups import Group, Grouping
-from .labels import FIXED
+from .labels import FIXED, Labels
 from .members import GroupIndex, find_index_buffers, find_members, find_sizes, sets_to_keep_one_of
 
 SINGLE = "a single channel: all of its filters are tied to each other"
@@ -82,17 +81,16 @@ def _components(filters: Mapping[str, np.ndarray]) -> list[tuple[list[int], tupl
         (labels, root weights) of each group, in the order of the root weights in the model.
     """
     free = {name: list(dict.fromkeys(labels[labels != FIXED].tolist())) for name, labels in filters.items()}
-    together: DisjointSet[int] = DisjointSet()
+    together = Labels()
+    together.new(1 + max((max(labels) for labels in free.values() if labels), default=0))
     for labels in free.values():
-        for label in labels:
-            together.add(label)
-            together.merge(label, labels[0])
+        together.tie(np.array(labels, np.int64), np.array(labels[:1], np.int64), "filters of one weight")
     channels: dict[int, dict[int, None]] = defaultdict(dict)
     root_weights: dict[int, list[str]] = defaultdict(list)
     for name, labels in free.items():
         if not labels:
             continue
-        group = together[labels[0]]
+        group = int(together.find(np.array(labels[:1]))[0])
         before = len(channels[group])
         channels[group].update(dict.fromkeys(labels))
         if len(channels[group]) > before:
