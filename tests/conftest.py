@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugin")]
 
 # Loads Paddle the way the plugin does, before anything else can import it in an unlucky order.
 from ppcls_slim.compat import paddle as paddle_lines  # noqa: E402,F401
+
+DEFAULT = "default console"
+"""Among the arguments of a command: leave the console as a user sees it who asks for nothing else."""
+LOGGING = ("train", "eval", "infer", "export", "export-model", "plan", "slim-plan", "predict", "benchmark")
 
 
 @pytest.fixture(scope="session")
@@ -30,13 +35,22 @@ def ppcls_root() -> Path:
     return find_ppcls()
 
 
+def with_log(arguments: Sequence[object], command: str = "") -> list[str]:
+    """Show the whole log (``-v``), which tests read, unless a test says what is shown."""
+    words = [str(argument) for argument in arguments]
+    name = command or (words[0] if words else "")
+    if {"-v", "-q", DEFAULT} & set(words) or name.replace("_", "-") not in LOGGING:
+        return [word for word in words if word != DEFAULT]
+    return [*words, "-v"]
+
+
 @pytest.fixture
 def tool(tmp_path):
     """Run ``tools/<name>.py`` in a folder of its own; returns the finished process."""
 
     def run(name: str, *arguments: object, cwd: Path = tmp_path, timeout: int = 300, **environment: str):
         return subprocess.run(
-            [sys.executable, str(ROOT / "tools" / f"{name}.py"), *map(str, arguments)],
+            [sys.executable, str(ROOT / "tools" / f"{name}.py"), *with_log(arguments, name)],
             cwd=cwd,
             env={**os.environ, "OMP_NUM_THREADS": "2", **environment},
             capture_output=True,
@@ -118,7 +132,7 @@ def cli(tmp_path, monkeypatch, capfd):
     def run(*arguments: object) -> Result:
         _forget_logger()
         capfd.readouterr()
-        status = main([str(argument) for argument in arguments])
+        status = main(with_log(arguments))
         captured = capfd.readouterr()
         return Result(status, captured.out, captured.err)
 

@@ -51,7 +51,7 @@ def test_schema_is_written(cli, tmp_path):
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_training_leaves_a_checkpoint_that_loads(small, tmp_path, cli, kind):
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "tools/train.py"), "-c", str(small), "-o", "Global.epochs=500"],
+        [sys.executable, str(ROOT / "tools/train.py"), "-c", str(small), "-v", "-o", "Global.epochs=500"],
         cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from conftest import ROOT
+from conftest import DEFAULT, ROOT
 
 
 def row(out, name):
@@ -23,9 +23,13 @@ def test_the_quickstart_prunes_fine_tunes_and_compares(cli, tmp_path):
     quickstart = ROOT / "ppcls_configs/quickstart"
     result = cli(
         "train", "-c", quickstart / "digits_prune.yaml",
-        "-o", f"Global.pretrained_model={quickstart / 'digits_dense'}",
+        "-o", f"Global.pretrained_model={quickstart / 'digits_dense'}", DEFAULT,
     )  # fmt: skip
     assert result.status == 0, result.err
+    assert len((result.out + result.err).splitlines()) <= 60
+    lines = re.findall(r"^epoch \d/8: loss [\d.]+, top-1 .*, ETA [\d:]+$", result.out, re.MULTILINE)
+    assert len(lines) == 8
+    assert result.out.count("| parameters ") == 1
     table = result.out[result.out.rindex("| top-1 (evaluation data)") :]
     dense, pruned = row(table, "top-1 (evaluation data)")
     assert dense == 99.44  # the shipped weights, on 360 test images

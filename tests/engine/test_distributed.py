@@ -56,6 +56,10 @@ def test_two_processes_prune_alike_train_and_evaluate(small, tmp_path):
     assert weights["conv.conv.weight"].shape[0] == 4
     assert plan["flops"]["pruned"] < plan["flops"]["dense"]
     assert "exported to" in logs
+    first, second = ((tmp_path / f"log/workerlog.{rank}").read_text() for rank in (0, 1))
+    for shown in ("output: ", "epoch 1/1: loss "):
+        assert shown in first
+        assert shown not in second
     assert "latency, batch 1" in logs
 
     done = launch("eval", tmp_path, "-c", small, "-o", f"Global.pretrained_model={stem}")

@@ -9,10 +9,13 @@ import sys
 from collections.abc import Sequence
 from typing import Optional
 
+from ..common.console import Verbosity, console
 from ..common.errors import SlimError, file_error
+from ..compat import startup_noise
 from . import signals
 from .commands import COMMANDS
 from .developer import developer_commands
+from .names import with_command
 from .parser import parser
 
 EXIT_INPUT, EXIT_PIPE = 2, 141
@@ -20,7 +23,16 @@ EXIT_INPUT, EXIT_PIPE = 2, 141
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a sub-command; return the exit status."""
-    arguments = parser().parse_args(argv)
+    try:
+        words = with_command(sys.argv[1:] if argv is None else argv, [*COMMANDS, *developer_commands()])
+    except SlimError as error:
+        _say(f"error: {error}")
+        return EXIT_INPUT
+    return _run(parser().parse_args(words))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    _begin(arguments)
 
     def interrupted(signum: int) -> None:
         _say(f"stopped by {signal.Signals(signum).name}{_how_to_resume(arguments)}")
@@ -59,6 +71,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def script(command: str) -> None:
     """Entry of ``tools/<command>.py``: the sub-command with this script's arguments."""
     sys.exit(main([command, *sys.argv[1:]]))
+
+
+def _begin(arguments: argparse.Namespace) -> None:
+    """Show as much as was asked for: all of it, where a command of a checkout says nothing of it."""
+    verbose = getattr(arguments, "verbose", arguments.command not in COMMANDS)
+    if verbose:
+        console.begin(Verbosity.VERBOSE)
+        return
+    console.begin(Verbosity.QUIET if getattr(arguments, "quiet", False) else Verbosity.NORMAL)
+    startup_noise.hold_back()
 
 
 def _drop_output() -> bool:

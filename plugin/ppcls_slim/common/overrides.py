@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any, Protocol
 
+from .console import console
 from .errors import SlimError
 from .yaml_file import parse_value
 
@@ -41,7 +42,7 @@ def override(config: Sections, option: str) -> None:
     if not isinstance(part, MutableMapping):
         raise SlimError(_no_part(part, keys, len(keys) - 1))
     if keys[-1] not in part:
-        print(f"A new field ({keys[-1]}) detected!")
+        console.note(f"A new field ({keys[-1]}) detected!")
     part[keys[-1]] = value
 
 
@@ -53,7 +54,7 @@ def _inside(part: Any, keys: list[str], i: int, key: str) -> Any:
         raise SlimError(_no_part(part, keys, i))
     if key not in part:
         part[key] = type(part)()
-        print(f"A new Series field ({key}) detected!")
+        console.note(f"A new Series field ({key}) detected!")
     return part[key]
 
 

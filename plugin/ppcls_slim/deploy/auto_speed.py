@@ -17,7 +17,7 @@ import numpy as np
 from rich.progress import track
 
 from ..common.errors import SlimError
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import say
 from .job import ExportJob
 from .layer_names import layers_of_weights
 from .paddle_inference import write_sidecar
@@ -55,7 +55,7 @@ def slow_in_int8(target: Target, job: ExportJob) -> dict[str, str]:
         trial = _Trial(target, job, Path(scratch), weights)
         found = _search(trial, roles)
     for role in found:
-        logger.info(f"ppcls_slim: auto-speed: {role} stays float in {target.engine} ({len(roles[role])} layers)")
+        say(f"ppcls_slim: auto-speed: {role} stays float in {target.engine} ({len(roles[role])} layers)")
     return {layer: weights[layer] for role in found for layer in roles[role]}
 
 

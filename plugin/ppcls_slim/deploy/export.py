@@ -14,7 +14,7 @@ from ..checkpoint import SIDECAR
 from ..common.atomic import atomic_folder
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import logger, result, say
 from ..config.deploy import PADDLE
 from ..report.tables import Comparison
 from ..verify.accuracy import logits_of
@@ -88,7 +88,7 @@ def export_folder(folder: Path, name: str) -> Path:
 def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported]) -> None:
     ways = side_by_side(job, done)
     for line in [*table(ways).splitlines(), *(f"ppcls_slim: {line}" for line in advice(ways))]:
-        logger.info(line)
+        result(line)
 
 
 def _export_for(target: Target, job: ExportJob, expected: np.ndarray) -> Verified:
@@ -107,7 +107,7 @@ def _export_for(target: Target, job: ExportJob, expected: np.ndarray) -> Verifie
         if compressed:
             left = {"left_float": sorted(job.left_float)} if job.left_float else {}
             write_sidecar(folder, job.sidecar({**verified.figures, **left}))
-    logger.info(f"ppcls_slim: exported to {job.folder}{verified.note}")
+    say(f"ppcls_slim: exported to {job.folder}{verified.note}")
     return verified
 
 

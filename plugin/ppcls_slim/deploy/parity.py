@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..compat.paddle import paddle
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import say
 from ..report.tables import Comparison
 from ..verify import export_parity
 from ..verify import int8 as int8_parity
@@ -58,7 +58,7 @@ def verify_float(job: ExportJob, run: Run, expected: np.ndarray, options: FloatO
     """
     outputs = run(job.samples.images)
     parity = export_parity.compare(expected, outputs, job.samples.source)
-    logger.info(f"ppcls_slim: exported model against trained model: {parity.line()}")
+    say(f"ppcls_slim: exported model against trained model: {parity.line()}")
     export_parity.check(parity, options.tolerance)
     rows = []
     if job.top1_dense is not None and job.metric is not None:
@@ -83,7 +83,7 @@ def verify_int8(job: ExportJob, ways: Mapping[str, Run], options: Int8Options) -
     outputs, labels = int8_parity.run_all(all_ways, job.samples.images, job.evaluation(), options.samples)
     found = {"source": job.samples.source, **compare(outputs, labels)}
     for line in int8_parity.lines(found):
-        logger.info(f"ppcls_slim: {line}")
+        say(f"ppcls_slim: {line}")
     int8_parity.check(found, options.threshold)
     warning = int8_parity.warning(found, options.threshold)
     top1 = int8_parity.accuracy_of(found, int8_parity.INT8)

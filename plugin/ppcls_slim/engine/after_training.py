@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..compat.distributed import alone, is_rank0
 from ..compat.paddleclas.config import copy_config, inference_device
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import say
 from ..deploy.export import export_folder
 from ..deploy.target import target_of
 from ..report.tables import Comparison, comparison_table
@@ -28,24 +28,32 @@ def report_after_training(engine: SlimEngine) -> None:
         return
     best = engine.progress.best_checkpoint
     if best is None:
-        logger.info("ppcls_slim: no checkpoint was saved, so there is nothing to report")
+        say("ppcls_slim: no checkpoint was saved, so there is nothing to report")
         return
     config = copy_config(engine.original_config)
     config["Global"].update(pretrained_model=str(best), checkpoints=None)
     with alone():
         rows = SlimEngine(config, "export").export()
-        _print(rows, engine, best)
+        _print(rows if engine.quant is not None else _with_measured_top1(rows, engine), engine, best)
+
+
+def print_comparison(rows: list[Comparison], engine: SlimEngine) -> None:
+    """Print the table that compares an export with the dense model.
+
+    Args:
+        rows: what the export returned.
+        engine: has exported its checkpoint.
+    """
+    if engine.checkpoint is not None:
+        _print(rows, engine, engine.checkpoint.path_prefix)
 
 
 def _print(rows: list[Comparison], engine: SlimEngine, best: Path) -> None:
     folder = engine.original_config["Global"]["save_inference_dir"]
-    if engine.quant is not None:
-        print(comparison_table(rows, "FP32", "int8"))
-        print(f"FP32 is the model before compression, int8 is {best} exported to {folder}")
-        _print_warnings(engine)
-        return
-    print(comparison_table(_with_measured_top1(rows, engine), "dense", "pruned"))
-    print(f"dense is the model before pruning, pruned is {best} exported to {folder}")
+    quantized = engine.quant is not None
+    before, after, of = ("FP32", "int8", "compression") if quantized else ("dense", "pruned", "pruning")
+    print(comparison_table(rows, before, after))
+    print(f"{before} is the model before {of}, {after} is {best} exported to {folder}")
     _print_warnings(engine)
 
 

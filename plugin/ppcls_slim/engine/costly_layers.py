@@ -13,7 +13,7 @@ import numpy as np
 from ..common.errors import SlimError
 from ..compat.distributed import broadcast_from_rank0
 from ..compat.paddle import paddle
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import logger, say
 from ..config.quant import QuantConfig
 from ..quant import costly_layers, prepare
 from ..report.sensitivity_plot import sensitivity_plot
@@ -64,7 +64,7 @@ def find_costly_layers(model: paddle.nn.Layer, settings: QuantConfig, run: Run) 
         if result.errors:
             for line in costly_layers.table(result).splitlines():
                 logger.info(line)
-            logger.info(f"ppcls_slim: the ranking is in {file.path} and {sensitivity_plot(result, folder)}")
+            say(f"ppcls_slim: the ranking is in {file.path} and {sensitivity_plot(result, folder)}")
         left = len(result.chosen)
         return {
             "chosen": result.chosen,
@@ -73,7 +73,7 @@ def find_costly_layers(model: paddle.nn.Layer, settings: QuantConfig, run: Run) 
         }
 
     told = broadcast_from_rank0(found)
-    logger.info(f"ppcls_slim: skip auto: top-1 {told['line']}, before training")
+    say(f"ppcls_slim: skip auto: top-1 {told['line']}, before training")
     return dict.fromkeys(told["chosen"], f"Slim.quant.skip: auto, max_drop {settings.largest_drop:g}")
 
 

@@ -13,7 +13,7 @@ from ..checkpoint import Checkpoint
 from ..common.atomic import write_text
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import init_logger
 from ..compat.paddleclas.types import ClasConfig
 from ..config.prune import PruneConfig
 from ..config.section import SlimConfig, read_section
@@ -46,7 +46,7 @@ def dry_run(config: ClasConfig, json_file: Optional[Path]) -> Plan:
     Raises:
         SlimError: the configuration does not prune, or needs sensitivities that are not computed yet.
     """
-    logger.init_logger(log_level=logging.ERROR)  # backbones of 2.5 and newer log while they are built
+    init_logger(log_level=logging.ERROR)  # backbones of 2.5 and newer log while they are built
     section, checkpoint = _checkpoint(config)
     plan = _plan(config, section, checkpoint)
     warnings = checkpoint.metadata.warnings or [] if checkpoint is not None else []

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..checkpoint import Checkpoint, Metadata
+from ..common.console import console
 from ..compat.distributed import is_rank0
 from ..compat.layers import unwrap
 from ..compat.paddle import paddle
 from ..compat.paddleclas.config import copy_config
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import log_file, say
 from ..compat.paddleclas.stand_ins import Engine, build_dataloader, while_building, while_training
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import SlimConfig, read_section
@@ -28,7 +29,9 @@ from ..quant.record import QuantRecord
 from ..report.tables import Comparison
 from ..verify.accuracy import top1
 from . import auto_resume, loading, preflight
+from .banner import banner, write_config
 from .build import ParameterNames, build_dense
+from .epoch_lines import EpochLines
 from .export_job import make_export_job
 from .hooks import Hook, Seeding
 from .locking import output_folder_locked
@@ -61,6 +64,7 @@ class SlimEngine(Engine):
 
     state: State
     _lessons: Optional[Lessons]
+    _epoch_lines: EpochLines
     train_epoch_func: Callable[..., None]
 
     def __init__(self, config: ClasConfig, mode: str = "train"):
@@ -106,7 +110,10 @@ class SlimEngine(Engine):
             SlimError: another training writes into ``Global.output_dir``.
         """
         with output_folder_locked(self.original_config):
-            writer = CheckpointWriter(self.state, self.metadata, self.progress)
+            self._epoch_lines = EpochLines(self)
+            writer = CheckpointWriter(self.state, self.metadata, self.progress, self._epoch_lines.saved)
+            if is_rank0():
+                write_config(self.original_config, log_file().parent)
             self._hooks = [
                 Seeding(self.progress, self.train_dataloader),
                 *self.state.hooks(self.metadata, self.progress),
@@ -142,8 +149,9 @@ class SlimEngine(Engine):
 
     def _build_model(self, config: ClasConfig, mode: str = "train") -> paddle.nn.Layer:
         """Stand in for ``ppcls.arch.build_model``: build the dense model, load the checkpoint, and compress."""
+        console.introduce(banner(self.original_config, self, log_file()))
         if self._found is not None:
-            logger.info(f"ppcls_slim: {self._found}")
+            say(f"ppcls_slim: {self._found}")
         run, state = self._run(), state_of(self.checkpoint)
         model = build_dense(config, mode, fetch_pretrained=state.fetches_pretrained)
         if run.checkpoint is not None:
@@ -180,16 +188,17 @@ class SlimEngine(Engine):
             return None
         reached = loading.resume(self.checkpoint, self.progress, net, optimizer, loss, ema)
         if reached["epoch"] >= self.config["Global"]["epochs"]:
-            logger.info(f"ppcls_slim: nothing is left to train, Global.epochs is {self.config['Global']['epochs']}")
+            say(f"ppcls_slim: nothing is left to train, Global.epochs is {self.config['Global']['epochs']}")
         return reached
 
     def _train_epoch_with_hooks(self, engine: Any, epoch_id: int, print_batch_step: int) -> None:
         model = unwrap(self.model)
-        for hook in self._hooks:
-            hook.before_epoch(model, epoch_id)
-        self._train_epoch(engine, epoch_id, print_batch_step)
-        for hook in self._hooks:
-            hook.after_epoch(model, epoch_id)
+        with self._epoch_lines.training(model, epoch_id):
+            for hook in self._hooks:
+                hook.before_epoch(model, epoch_id)
+            self._train_epoch(engine, epoch_id, print_batch_step)
+            for hook in self._hooks:
+                hook.after_epoch(model, epoch_id)
 
     def _save_untrained(self, writer: CheckpointWriter) -> None:
         """Save what zero epochs leave: a model that is compressed and calibrated only."""

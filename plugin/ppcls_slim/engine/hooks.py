@@ -10,7 +10,7 @@ import numpy as np
 from ..checkpoint import Metadata
 from ..compat.distributed import is_rank0
 from ..compat.paddle import paddle
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import logger, say
 from ..compat.paddleclas.types import DataLoader
 from ..prune.schedules.schedule import Schedule
 from ..quant import prepare
@@ -85,4 +85,4 @@ class Alphas(Hook):
         """Draw them over the epochs."""
         history, folder = self._metadata.alpha, self._progress.folder
         if history and folder is not None and is_rank0():
-            logger.info(f"ppcls_slim: alphas over the epochs: {alpha_plot(history, folder)}")
+            say(f"ppcls_slim: alphas over the epochs: {alpha_plot(history, folder)}")

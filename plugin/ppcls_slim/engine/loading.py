@@ -12,7 +12,7 @@ from ..checkpoint import Checkpoint, Fit
 from ..common.errors import SlimError
 from ..compat.layers import unwrap
 from ..compat.paddle import paddle
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import logger, say
 from ..compat.paddleclas.types import ClasConfig, Optimizer
 from ..quant import prepare
 from .progress import STATE, Progress
@@ -161,7 +161,7 @@ def resume(
     shapes = {parameter.name: list(parameter.shape) for parameter in net.parameters()}
     _load_optimizers(optimizers, saved if isinstance(saved, list) else [saved], checkpoint, shapes)
     progress.resume(states.get(STATE, {}), path_prefix, states["epoch"])
-    logger.info(f"ppcls_slim: resuming after epoch {states['epoch']} of {path_prefix}")
+    say(f"ppcls_slim: resuming after epoch {states['epoch']} of {path_prefix}")
     return {"metric": progress.best.metric if progress.best else states["metric"], "epoch": states["epoch"]}
 
 

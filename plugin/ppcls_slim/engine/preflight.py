@@ -11,7 +11,7 @@ from ..checkpoint import Checkpoint
 from ..common.errors import SlimError, did_you_mean
 from ..compat.paddle import gpu_available, paddle, usable
 from ..compat.paddleclas.clear_errors import clear_errors
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import init_logger
 from ..compat.paddleclas.stand_ins import averages_weights
 from ..compat.paddleclas.types import ClasConfig, DataLoader
 from ..config.section import SlimConfig, read_section
@@ -187,7 +187,7 @@ def _check_resumed(found: Checkpoint, slim: SlimConfig, key: str) -> None:
 def _download(address: str, key: str) -> str:
     from ppcls.utils.download import get_weights_path_from_url  # takes a second to import
 
-    logger.init_logger()  # the download logs, and fails without
+    init_logger()  # the download logs, and fails without
     try:
         return str(get_weights_path_from_url(address))
     except Exception as error:

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from ..checkpoint import Checkpoint, Metadata
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import logger, say
 from ..compat.paddleclas.types import ClasConfig
 from ..config.prune import PruneConfig
 from ..config.section import SlimConfig
@@ -92,7 +92,7 @@ class Run:
         if self.top1 is None or dense is None:
             return None
         compressed = self.top1(model)
-        logger.info(f"ppcls_slim: top-1 {100 * dense:.2f} % dense, {100 * compressed:.2f} % {word}, {moment}")
+        say(f"ppcls_slim: top-1 {100 * dense:.2f} % dense, {100 * compressed:.2f} % {word}, {moment}")
         return compressed
 
     def sensitivities(self, model: paddle.nn.Layer, section: PruneConfig, analysis: Analysis) -> Sensitivity:
@@ -112,6 +112,8 @@ class Run:
                 "Global.eval_during_train and evaluation data for classification"
             )
         measure = top1
+        if not path.exists():
+            say(f"ppcls_slim: measuring how sensitive layers are to pruning, on the evaluation data, into {path}")
         return sensitivities(path, model, analysis, section.name, lambda: measure(model), logger.info)
 
 

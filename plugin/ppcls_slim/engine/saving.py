@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..compat.paddle import paddle
 from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.stand_ins import save_quietly
 from ..compat.paddleclas.types import Optimizer
-from .progress import BEST, STATE, Best, Progress
+from .progress import BEST, LATEST, STATE, Best, Progress
 from .states.base import State
 from .training_states import HAS_SIDECAR
 
@@ -25,10 +25,14 @@ class CheckpointWriter:
         state: what the model is; says what belongs into the sidecar file.
         metadata: of the run, as it is when a checkpoint is saved.
         progress: of the run; is kept in ``.pdstates``, and told where checkpoints lie.
+        after_epoch: is called with the number of an epoch, and its metric, when it is saved; PaddleClas's last step.
     """
 
-    def __init__(self, state: State, metadata: Metadata, progress: Progress):
+    def __init__(
+        self, state: State, metadata: Metadata, progress: Progress, after_epoch: Callable[[int, float], None]
+    ):
         self._state, self._metadata, self._progress = state, metadata, progress
+        self._after_epoch = after_epoch
 
     def save_model(
         self,
@@ -58,3 +62,5 @@ class CheckpointWriter:
         metadata = self._metadata.model_copy(update={"metric": metric, "epoch": metric_info.get("epoch")})
         checkpoints.save(target, prefix, write, self._state.sidecar(metadata))
         logger.info(f"Already save model in {progress.saved[prefix]}")
+        if prefix == LATEST:
+            self._after_epoch(metric_info["epoch"], metric)

@@ -8,7 +8,7 @@ from typing import Optional
 from ..common.errors import SlimError, writing_to
 from ..compat.distributed import broadcast_from_rank0
 from ..compat.paddleclas.config import copy_config
-from ..compat.paddleclas.logger import logger
+from ..compat.paddleclas.logger import say
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import read_section
 from .auto_resume import is_auto, latest_checkpoint, resolve, same_training
@@ -49,7 +49,7 @@ def _train_in_stages(config: ClasConfig) -> SlimEngine:
         return _train(second)
     progress = _train(first).progress
     second["Global"].update(checkpoints=None, pretrained_model=str(_best_of(progress)))
-    logger.info(f"ppcls_slim: second stage, {slim.quant.epochs} epochs of the quantized model")
+    say(f"ppcls_slim: second stage, {slim.quant.epochs} epochs of the quantized model")
     return _train(second, progress.training)
 
 

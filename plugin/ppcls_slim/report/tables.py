@@ -35,7 +35,7 @@ def plan_table(plan: Plan) -> str:
         table.align[column] = "l"
     for decision, row in zip(plan.decisions, rows):
         together = f"{len(decision.layers) - 1} more" if len(decision.layers) > 1 else ""
-        table.add_row([*row, together, _cut(decision.note, max(room - len("99 more"), 12))])
+        table.add_row([*row, together, cut(decision.note, max(room - len("99 more"), 12))])
     lines = [table.get_string()]
     reasons = [f"  {layer}: {reason}" for layer, reason in plan.frozen.items()]
     unreached = plan.flops.get("unreached", 0) / plan.flops["dense"]  # plans of older versions do not say
@@ -45,10 +45,15 @@ def plan_table(plan: Plan) -> str:
         )
     if reasons:
         lines += ["not pruned, and why:", *reasons]
-    lines += textwrap.wrap(summary(plan), WIDTH, subsequent_indent="  ")
+    lines += summary_lines(plan)
     if plan.latency is not None:
         lines.append(str(plan.latency))
     return "\n".join(lines)
+
+
+def summary_lines(plan: Plan) -> list[str]:
+    """Return the totals, in lines that fit a terminal."""
+    return textwrap.wrap(summary(plan), WIDTH, subsequent_indent="  ")
 
 
 def summary(plan: Plan) -> str:
@@ -64,7 +69,7 @@ def summary(plan: Plan) -> str:
 
 def _row(decision: Decision, columns: Sequence[str], times: Mapping[str, tuple[float, float]]) -> list[str]:
     kept, channels = len(decision.kept), decision.prunable_channels
-    row = [_cut(decision.layers[0] if decision.layers else decision.root_weight, 44), f"{channels} -> {kept}"]
+    row = [cut(decision.layers[0] if decision.layers else decision.root_weight, 44), f"{channels} -> {kept}"]
     row.append(f"{100 * (1 - kept / channels):.0f} %")
     if "FLOPs" in columns:
         dense, pruned = decision.flops or (0, 0)
@@ -75,7 +80,8 @@ def _row(decision: Decision, columns: Sequence[str], times: Mapping[str, tuple[f
     return row
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """A text that fits."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 

@@ -6,23 +6,9 @@ per fault of a release.
 
 from __future__ import annotations
 
-import importlib.metadata
-
 from ...common.errors import SlimError
+from ..versions import installed_paddle
 from .faults import scipy_first, signal_handlers, writable_home
-
-PADDLE_PACKAGES = ("paddlepaddle", "paddlepaddle-gpu")
-
-
-def installed_paddle() -> str:
-    """Return the version of the installed Paddle wheel without importing it, or an empty string."""
-    for package in PADDLE_PACKAGES:
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ""
-
 
 if installed_paddle().startswith("2."):
     scipy_first.patch()

@@ -20,6 +20,7 @@ from ..paddle.saved_files import SavedWeights, paddle_load_restricted
 from ..patching import replaced
 from .clear_errors import with_key
 from .engine import load_engine
+from .logger import init_logger
 
 ppcls_engine: ModuleType = load_engine()
 
@@ -50,6 +51,7 @@ def while_building(
     stand_ins = replaced(
         ppcls_engine,
         **{name: with_key(getattr(ppcls_engine, name), key) for name, key in others.items()},
+        init_logger=init_logger,
         build_model=build_model,
         build_dataloader=build_dataloader,
         load_dygraph_pretrain=load_pretrained,

@@ -64,6 +64,7 @@ class ClasEngine(Protocol):
         train_loss_func: ``Loss.Train``, of an output and labels; in mode ``train``.
         eval_dataloader: in mode ``eval``, and in mode ``train`` with ``Global.eval_during_train``.
         output_dir: ``Global.output_dir``.
+        output_info: name of a loss or metric -> its average over the epoch so far, with ``avg``.
     """
 
     config: ClasConfig
@@ -76,6 +77,7 @@ class ClasEngine(Protocol):
     eval_dataloader: Optional[DataLoader]
     optimizer: list[Optimizer]
     output_dir: str
+    output_info: Mapping[str, Any]
 
     def train(self) -> None: ...
 

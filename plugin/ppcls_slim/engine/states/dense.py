@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint, Metadata
 from ...compat.paddle import paddle
-from ...compat.paddleclas.logger import logger
+from ...compat.paddleclas.logger import logger, say
 from .. import loading
 from ..random_weights import random_weights_warnings
 from ..run import Run
@@ -45,7 +45,7 @@ class Dense(State):
         if settings is not None:
             return Quantized.from_float(model, state, settings, run)
         if state is self:
-            logger.info("ppcls_slim: no Slim section and no plan in the checkpoint: the model stays dense")
+            say("ppcls_slim: no Slim section and no plan in the checkpoint: the model stays dense")
         return state
 
     def sidecar(self, metadata: Metadata) -> dict[str, Any]:

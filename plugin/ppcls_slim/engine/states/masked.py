@@ -10,7 +10,7 @@ from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint, Metadata
 from ...common.errors import SlimError
 from ...compat.paddle import paddle
-from ...compat.paddleclas.logger import logger
+from ...compat.paddleclas.logger import say
 from ...config.prune import PruneConfig
 from ...prune.schedules.mask_state import MaskState
 from ...prune.schedules.remove_masked import remove_masked
@@ -51,7 +51,7 @@ class Masked(State):
         if run.resumed is not None and section is not None:
             return MaskedTraining.start(model, section, run, self.masks)
         pruned = self.remove(model)
-        logger.info(f"ppcls_slim: removing the filters that are zero in {self.weights}")
+        say(f"ppcls_slim: removing the filters that are zero in {self.weights}")
         pruned.log(run)
         return pruned.begin(model, run)
 
@@ -98,7 +98,7 @@ class MaskedTraining(State):
             lambda analysis: run.sensitivities(model, section, analysis),
         )
         schedule.start(model, resumed)
-        logger.info(f"ppcls_slim: {schedule.summary()}")
+        say(f"ppcls_slim: {schedule.summary()}")
         return cls(schedule)
 
     def rebuild(self, model: paddle.nn.Layer) -> None:
@@ -124,7 +124,7 @@ class MaskedTraining(State):
         """Write the best model once more, under the name ``pruned_model``, without the filters that are zero."""
         best, folder = progress.best_checkpoint, progress.folder
         if best is None or folder is None:
-            logger.info("ppcls_slim: no checkpoint was saved, so there is nothing to remove filters from")
+            say("ppcls_slim: no checkpoint was saved, so there is nothing to remove filters from")
             return self
         checkpoint = checkpoints.open_checkpoint(str(best), "the best model")
         if checkpoint.masked is None:
@@ -140,5 +140,5 @@ class MaskedTraining(State):
         checkpoints.save(folder, PRUNED_MODEL, write, pruned.sidecar(checkpoint.metadata))
         progress.saved[PRUNED_MODEL] = folder / PRUNED_MODEL
         pruned.log(run)
-        logger.info(f"ppcls_slim: {best} without its zeroed filters: {progress.saved[PRUNED_MODEL]}")
+        say(f"ppcls_slim: {best} without its zeroed filters: {progress.saved[PRUNED_MODEL]}")
         return pruned

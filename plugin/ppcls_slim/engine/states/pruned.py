@@ -7,16 +7,17 @@ from typing import Any, Optional
 
 from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint, Metadata
+from ...common.console import console
 from ...compat.distributed import broadcast_from_rank0
 from ...compat.paddle import paddle
-from ...compat.paddleclas.logger import logger
+from ...compat.paddleclas.logger import logger, say
 from ...config.prune import PruneConfig
 from ...prune.plan import Plan
 from ...prune.planning import make_plan
 from ...prune.pruner import prune
 from ...prune.reestimate_bn import reestimate_bn
 from ...report.paper_flops import both_counts
-from ...report.tables import plan_table
+from ...report.tables import plan_table, summary_lines
 from .. import loading
 from ..latency import latency_meter
 from ..run import Run
@@ -55,7 +56,7 @@ class Pruned(State):
                 run.device,
                 lambda analysis: run.sensitivities(model, section, analysis),
                 run.data,
-                lambda: latency_meter(run.config, run.slim, model, logger.info),
+                lambda: latency_meter(run.config, run.slim, model, say),
             ).to_json()
         )
         state = cls(Plan.from_json(made))
@@ -77,7 +78,7 @@ class Pruned(State):
         """Follow the plan of the checkpoint, whatever the configuration says."""
         with loading.naming(checkpoint):
             self.rebuild(model)
-        logger.info(f"ppcls_slim: following the plan of {checkpoint.weights} ({self._beside(run.slim.prune)})")
+        say(f"ppcls_slim: following the plan of {checkpoint.weights} ({self._beside(run.slim.prune)})")
         loading.load_exactly(model, checkpoint)
 
     def begin(self, model: paddle.nn.Layer, run: Run) -> State:
@@ -92,6 +93,8 @@ class Pruned(State):
         """Write the plan as a table into the log."""
         for line in plan_table(self.slices).splitlines():
             logger.info(line)
+        for line in summary_lines(self.slices):  # the log has them below the table
+            console.tell(line)
         section = PruneConfig.model_validate(self.slices.settings)
         counts = both_counts(run.config["Arch"]["name"], section, self.slices)
         if counts is not None:

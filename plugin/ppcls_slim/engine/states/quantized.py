@@ -8,7 +8,7 @@ from typing import Any, Optional
 from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint, Metadata
 from ...compat.paddle import paddle
-from ...compat.paddleclas.logger import logger
+from ...compat.paddleclas.logger import logger, say
 from ...config.quant import QuantConfig
 from ...prune.plan import Plan
 from ...quant import convert, prepare
@@ -58,7 +58,7 @@ class Quantized(State):
             model, settings, data, lambda batch: run.feed(model, batch), run.trains, shape, left_float
         )
         note_alphas(model, record, 0, run.metadata.alpha_history())
-        logger.info(f"ppcls_slim: {record.summary()}")
+        say(f"ppcls_slim: {record.summary()}")
         for name, reason in record.skipped_layers.items():
             logger.info(f"ppcls_slim:   {name} stays float: {reason}")
         top1 = run.measure_compressed(model, "quantized", "before training")
@@ -78,8 +78,8 @@ class Quantized(State):
             self.rebuild(model)
         loading.load_exactly(model, checkpoint)
         if self.plan is not None:
-            logger.info(f"ppcls_slim: following the plan of {checkpoint.weights}")
-        logger.info(f"ppcls_slim: {self.record.summary()}, as {checkpoint.weights} was")
+            say(f"ppcls_slim: following the plan of {checkpoint.weights}")
+        say(f"ppcls_slim: {self.record.summary()}, as {checkpoint.weights} was")
 
     def begin(self, model: paddle.nn.Layer, run: Run) -> State:
         """Nothing can follow quantization."""

@@ -14,7 +14,7 @@ from ...common.errors import SlimError
 from ...common.name_patterns import matching
 from ...compat.paddle import paddle
 from ...compat.paddleclas.config import copy_config, read_yaml_config
-from ...compat.paddleclas.logger import logger
+from ...compat.paddleclas.logger import say
 from ...compat.paddleclas.types import ClasConfig
 from ...config.distill import DENSE, DistillConfig
 from ...distill.features import trial
@@ -44,7 +44,7 @@ def find_teacher(model: paddle.nn.Layer, state: State, run: Run) -> Optional[Tea
     if settings is None or run.mode != "train":
         return None
     if not run.trains:
-        logger.info(f"ppcls_slim: {KEY}: Global.epochs is 0, and nothing is learned from a teacher")
+        say(f"ppcls_slim: {KEY}: Global.epochs is 0, and nothing is learned from a teacher")
         return None
     teacher = _as_loaded(model, state, run) if settings.from_itself else _named(settings, run)
     check_same(teacher, run)
@@ -101,7 +101,7 @@ def _with_arch(config: ClasConfig, other: ClasConfig, path: str) -> ClasConfig:
 
 def _from_checkpoint(found: Checkpoint, config: ClasConfig, run: Run, name: Optional[str] = None) -> Teacher:
     """Build the model of a dense, pruned or quantized checkpoint with its weights."""
-    logger.info(f"ppcls_slim: the teacher is that of {found.weights}")
+    say(f"ppcls_slim: the teacher is that of {found.weights}")
     state = state_of(found)
     with _naming(f"{KEY}.teacher"):
         model = build_untrained(config)

@@ -11,7 +11,7 @@ from ... import checkpoint as checkpoints
 from ...checkpoint import Metadata, TaughtBy
 from ...compat.distributed import broadcast_from_rank0
 from ...compat.paddle import paddle
-from ...compat.paddleclas.logger import logger
+from ...compat.paddleclas.logger import logger, say
 from ...compat.paddleclas.types import ClasEngine
 from ...config.distill import DENSE, DistillConfig
 from ...distill.distillation import Distillation
@@ -97,7 +97,7 @@ def teaching_hooks(lessons: Optional[Lessons], engine: ClasEngine, metadata: Met
     digest = broadcast_from_rank0(lambda: _saved_digest(lessons.teacher, folder))
     before, settings = metadata.distill, lessons.settings
     if before is not None and before.teacher != lessons.teacher.name and before.sha256 != digest:
-        logger.info(f"ppcls_slim: the teacher was {before.teacher} until now, and is {lessons.teacher.name} now")
+        say(f"ppcls_slim: the teacher was {before.teacher} until now, and is {lessons.teacher.name} now")
     metadata.distill = TaughtBy(
         teacher=lessons.teacher.name, sha256=digest, weight=settings.weight, temperature=settings.temperature
     )

@@ -7,7 +7,7 @@ from typing import Optional
 
 from ...common.errors import SlimError
 from ...compat.paddle import paddle
-from ...compat.paddleclas.logger import logger
+from ...compat.paddleclas.logger import logger, say
 from ...distill.features import Trial, trial
 from ...distill.losses import logits_of
 from ...graph.eval_mode import eval_mode
@@ -104,7 +104,7 @@ def look_at_knowledge(teacher: Teacher, run: Run) -> None:
     if not total:
         return
     share = f"{100 * hits / total:.2f} % on {total} training images"
-    logger.info(f"ppcls_slim: the teacher is {teacher.name}, top-1 {share}")
+    say(f"ppcls_slim: the teacher is {teacher.name}, top-1 {share}")
     chance = total / classes
     if hits <= chance + 2 * (chance * (1 - 1 / classes)) ** 0.5:
         warning = (

@@ -1,0 +1,68 @@
+"""What a command shows: results only, what a user follows, or everything that goes into the log."""
+
+from __future__ import annotations
+
+import enum
+import os
+import sys
+
+
+class Verbosity(enum.IntEnum):
+    """How much reaches the console; the log file has everything, whatever is chosen."""
+
+    QUIET = 0
+    """Results, warnings and errors: ``-q``."""
+    NORMAL = 1
+    """Also what is done, in a few lines, and how far it has come."""
+    VERBOSE = 2
+    """The whole log: ``-v``, and programs that use the package without a command."""
+
+
+RANK = "PADDLE_TRAINER_ID"
+"""Where ``paddle.distributed.launch`` puts a process's number."""
+
+
+class Console:
+    """The console of this process; of several processes that train together only the first one's shows progress.
+
+    Attributes:
+        verbosity: how much is shown.
+    """
+
+    def __init__(self) -> None:
+        self.verbosity = Verbosity.VERBOSE
+        self._introduced = False
+
+    def begin(self, verbosity: Verbosity) -> None:
+        """A command begins."""
+        self.verbosity = verbosity
+        self._introduced = False
+
+    def introduce(self, lines: list[str]) -> None:
+        """Show what a command works on, once: a training with two stages and an export makes three engines."""
+        if not self._introduced:
+            self._introduced = True
+            for line in lines:
+                self.tell(line)
+
+    def tell(self, line: str) -> None:
+        """Show what is not in the log because the log has it in another form."""
+        if self.verbosity == Verbosity.NORMAL and self._is_first():
+            print(line, flush=True)
+
+    def note(self, line: str) -> None:
+        """Show how far something is that has no log."""
+        if self.verbosity > Verbosity.QUIET:
+            print(line, flush=True)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a line can be redrawn: there is a terminal, and nothing else is written to it."""
+        return self.verbosity == Verbosity.NORMAL and self._is_first() and sys.stdout.isatty()
+
+    @staticmethod
+    def _is_first() -> bool:
+        return os.environ.get(RANK, "0") == "0"
+
+
+console = Console()
