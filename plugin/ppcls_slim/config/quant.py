@@ -149,7 +149,8 @@ class QuantConfig(Section):
         AUTO_OBSERVER,
         description=(
             "How the scale of a layer's input is chosen from the calibration batches. auto: mse where PACT trains it "
-            "afterwards, moving_average elsewhere."
+            "afterwards (not on the signed grid of 8 bits, where engines clip otherwise than training), "
+            "moving_average elsewhere."
         ),
         json_schema_extra=lambda schema: schema.update(enum=[AUTO_OBSERVER, *OBSERVERS.names()]),
     )
@@ -157,10 +158,18 @@ class QuantConfig(Section):
         99.99, gt=50.0, le=100.0, description="observer percentile: percent of the magnitudes that are not clipped."
     )
     equalize: bool = Field(
-        False, description="Scale channels between two convolutions so that the ranges of both weights are alike."
+        False,
+        description=(
+            "Before calibration, scale channels between two convolutions with nothing but batch normalization and "
+            "ReLU between them, so that the ranges of both weights are alike."
+        ),
     )
     bias_correction: bool = Field(
-        False, description="After calibration, take the mean error that quantization makes out of every layer's bias."
+        False,
+        description=(
+            "After calibration, take the mean error of every quantized layer's output, channel by channel, out of its "
+            "bias or of the batch normalization behind it."
+        ),
     )
     epochs: Optional[Count] = Field(
         None,
@@ -177,7 +186,10 @@ class QuantConfig(Section):
         0.02,
         ge=0.0,
         le=1.0,
-        description="Warn when int8 loses more top-1 than this share, or differs in more top-1 predictions.",
+        description=(
+            "Warn when int8 loses more top-1 than this share, or differs in more top-1 predictions. int8 that loses 20 % "
+            "of top-1 (or more than this, where it is larger) is refused."
+        ),
     )
 
     @model_validator(mode="before")
