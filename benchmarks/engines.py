@@ -1,7 +1,7 @@
 """Backbones in every engine: FP32, BF16 and int8 side by side, and the share of layers in int8.
 
     python -m benchmarks.engines                                # the twelve of the table; BACKBONE ... for others
-    python -m benchmarks.engines --page docs/engines.md         # only write the page from the table
+    python -m benchmarks.engines --page docs/engines.md         # only write the page; also docs/engines.zh.md
 
 Weights are random, batch normalization has the statistics of the calibration images, and nothing is trained: latency
 does not depend on the weights. With NNCF installed, its post-training quantization of the same network is timed, too.
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "plugin")]
 
 from benchmarks.backbones.constructors import arguments, constructors  # noqa: E402  (the checkout is on the path now)
+from benchmarks.engines_page import ENOUGH, NAMES, Row, page, words_of  # noqa: E402
 from ppcls_slim.compat.paddle import paddle  # noqa: E402
 from ppcls_slim.compat.paddleclas.logger import logger  # noqa: E402
 from ppcls_slim.compat.reparameterization import merge_branches  # noqa: E402
@@ -51,34 +52,12 @@ TWELVE = (
 PRUNED = "ResNet50_vd@0.5"
 """Half of the filters pruned, and compared with the dense network."""
 ALIGN = 16
-ENOUGH = 1.7
-"""Where int8 gains more than that, auto-speed, which takes minutes, is not tried."""
 TARGETS = ("paddle", "onnx", "openvino")
-NAMES = {"paddle": "Paddle Inference", "onnx": "ONNX Runtime", "openvino": "OpenVINO"}
 SHAPE = (3, 224, 224)
 IMAGES = 8
 RUNS = 15
 TABLE = ROOT / "docs/coverage/engines.csv"
 QUIET = 50  # logging's level above all
-
-
-@dataclass
-class Row:
-    """One backbone in one engine; latencies in milliseconds, batch 1, one thread; empty: not measured."""
-
-    backbone: str
-    engine: str
-    fp32_ms: Optional[float] = None
-    bf16_ms: Optional[float] = None
-    int8_ms: Optional[float] = None
-    gain: Optional[float] = None  # fp32_ms / int8_ms
-    auto_speed_ms: Optional[float] = None  # int8 with Slim.quant.skip: auto-speed
-    left_float: Optional[int] = None  # layers that auto-speed left float
-    int8_layers: Optional[int] = None
-    layers: Optional[int] = None
-    error: Optional[float] = None  # of the logits against fake-quant, relative to their norm
-    nncf_ms: Optional[float] = None
-    failed: str = ""
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -107,7 +86,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             _write(options.csv, rows)
             print(json.dumps([asdict(row) for row in measured]), flush=True)
     else:
-        options.page.write_text(page(rows), encoding="utf-8")
+        options.page.write_text(page(rows, words_of(options.page)), encoding="utf-8")
     return 0
 
 
@@ -243,60 +222,6 @@ def _nncf(job: ExportJob) -> Optional[Callable[[np.ndarray], Any]]:
     except Exception as error:
         print(f"NNCF: {error}", file=sys.stderr)
         return None
-
-
-def page(rows: Sequence[Row]) -> str:
-    """The table as Markdown."""
-    lines = [
-        "# Engines",
-        "",
-        "Latency in milliseconds, batch 1, 224×224, one thread, of networks with random weights, as "
-        "`python -m benchmarks.engines` measured it: one run a backbone, all of its columns in turns. FP32 / BF16 / "
-        "int8 of the same network in each engine; the gain is FP32 : int8 in that engine. Where int8 gained less "
-        f"than {ENOUGH} times at first, `Slim.quant.skip: auto-speed` was tried (`+` the number of layers that it "
-        "left float). Then how many convolutions and matrix products the engine runs in int8; last, NNCF's "
-        "quantization of the network in OpenVINO. ResNet50_vd@0.5 has half of its filters pruned (multiples of 16), "
-        "and is compared with the dense FP32. The table behind it: [coverage/engines.csv](coverage/engines.csv).",
-        "",
-        "| backbone | " + " | ".join(f"{engine} | gain | int8 layers" for engine in NAMES.values()) + " | NNCF |",
-        "| --- |" + " --- | --- | --- |" * len(NAMES) + " --- |",
-    ]
-    names = list(dict.fromkeys(row.backbone for row in rows))
-    for name in names:
-        cells, nncf = [], ""
-        for engine in NAMES.values():
-            row = next((one for one in rows if (one.backbone, one.engine) == (name, engine)), Row(name, engine))
-            cells += _cells(row)
-            nncf = nncf or _number(row.nncf_ms)
-        lines.append(f"| {name} | {' | '.join(cells)} | {nncf} |")
-    best = [_best_gain(rows, name) for name in names if "@" not in name]
-    known = [gain for gain in best if gain is not None]
-    if known:
-        mean = float(np.exp(np.mean(np.log(known))))
-        lines += [
-            "",
-            f"In the best engine of each: {mean:.2f} times FP32 in the geometric mean, {min(known):.2f} at least.",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _best_gain(rows: Sequence[Row], name: str) -> Optional[float]:
-    """Gain in the engine in which int8 is fastest."""
-    measured = [row for row in rows if row.backbone == name and row.gain]
-    return min(measured, key=lambda row: row.auto_speed_ms or row.int8_ms or 0.0).gain if measured else None
-
-
-def _cells(row: Row) -> list[str]:
-    if row.failed:
-        return [row.failed.replace("|", "/"), "", ""]
-    int8 = _number(row.auto_speed_ms or row.int8_ms) + (f" +{row.left_float}" if row.auto_speed_ms else "")
-    times = " / ".join(part for part in (_number(row.fp32_ms), _number(row.bf16_ms), int8) if part)
-    share = f"{row.int8_layers} / {row.layers}" if row.layers else ""
-    return [times, f"{row.gain:.2f}" if row.gain else "", share]
-
-
-def _number(value: Optional[float]) -> str:
-    return "" if value is None else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def _read(path: Path) -> list[Row]:

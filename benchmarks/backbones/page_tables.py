@@ -1,10 +1,11 @@
-"""The tables and lists of ``docs/coverage.md``."""
+"""The tables and lists of ``docs/coverage.md``, in its languages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Optional
 
+from benchmarks.backbones.page_words import Words
 from benchmarks.backbones.rows import JOBS, OK, REFUSED, MatrixRow
 
 Results = Mapping[str, Mapping[tuple[str, str], MatrixRow]]
@@ -12,14 +13,11 @@ Results = Mapping[str, Mapping[tuple[str, str], MatrixRow]]
 PaddleSlimResults = Mapping[str, Mapping[str, str]]
 """Backbone -> columns of the CSV with what PaddleSlim itself does."""
 
-_TITLES = {"prune": "pruned", "quant": "int8"}
 
-
-def summary(results: Results, theirs: PaddleSlimResults) -> list[str]:
+def summary(results: Results, theirs: PaddleSlimResults, words: Words) -> list[str]:
     """How many backbones of each version passed."""
     jobs = _jobs(results)
-    heads = ["", *(["pruned", "refused", "failed"] if "prune" in jobs else [])]
-    heads += [*(["int8", "failed"] if "quant" in jobs else []), "not run"]
+    heads = ["", *(head for job in jobs for head in words.counts[job]), words.not_run]
     table = [f"| {' | '.join(heads)} |".replace("|  |", "| |"), "|" + " --- |" * len(heads)]
     for version, rows in sorted(results.items(), reverse=True):
         cells = []
@@ -28,43 +26,43 @@ def summary(results: Results, theirs: PaddleSlimResults) -> list[str]:
             outcomes = [row.result for row in rows.values() if row.job == job]
             good, refused = outcomes.count(OK), outcomes.count(REFUSED)
             bad = len(outcomes) - good - refused
-            cells += [f"{good} of {total}", *([str(refused)] if job == "prune" else []), str(bad)]
+            cells += [
+                words.share.format(part=good, total=total),
+                *([str(refused)] if job == "prune" else []),
+                str(bad),
+            ]
         cells.append(str(len(jobs) * total - len(rows)))
         table.append(f"| Paddle {version} | {' | '.join(cells)} |")
     if theirs:
         pruned = sum(line["fpgm_result"] == OK for line in theirs.values())
         quantized = sum(line["pact_qat_result"] == OK for line in theirs.values())
         total = len(theirs)
-        table.append(
-            f"| PaddleSlim 2.6.0 on Paddle 2.6.2 | {pruned} of {total} | | {total - pruned} | "
-            f"{quantized} of {total} | {total - quantized} | |"
-        )
-        return [
-            *table,
-            "",
-            "PaddleSlim's lines say only that its own steps ended: no result was checked or compared.",
-            "",
-        ]
+        name, note = words.theirs
+        done = [words.share.format(part=part, total=total) for part in (pruned, quantized)]
+        table.append(f"| {name} | {done[0]} | | {total - pruned} | {done[1]} | {total - quantized} | |")
+        return [*table, "", note, ""]
     return [*table, ""]
 
 
-def backbone_table(results: Results, theirs: PaddleSlimResults) -> list[str]:
+def backbone_table(results: Results, theirs: PaddleSlimResults, words: Words) -> list[str]:
     """A line for every backbone."""
     versions = sorted(results, reverse=True)
-    heads = ["backbone", "FLOPs removed", *(["PaddleSlim"] if theirs else []), "frozen", "seconds"]
-    heads += [f"{_TITLES[job]}, {version}" for job in _jobs(results) for version in versions]
-    heads += ["int8, PaddleSlim"] if theirs else []
+    heads = [*words.heads[:2], *(["PaddleSlim"] if theirs else []), *words.heads[2:]]
+    heads += [
+        words.result.format(job=words.jobs[job], version=version) for job in _jobs(results) for version in versions
+    ]
+    heads += [words.their_result] if theirs else []
     table = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
     for name in _backbones(results):
         rows = [results[version].get((name, "prune")) for version in versions]
         cells = [name, _each(rows, "flops_removed")]
         if theirs:
-            cells.append(_theirs(theirs.get(name)))
+            cells.append(words.cell(_theirs(theirs.get(name))))
         cells += [_each(rows, "frozen_share"), _slowest(rows)]
         for job in _jobs(results):
-            cells += [_result(results[version].get((name, job))) for version in versions]
+            cells += [words.cell(_result(results[version].get((name, job)))) for version in versions]
         if theirs:
-            cells.append(theirs.get(name, {}).get("pact_qat_result", ""))
+            cells.append(words.cell(theirs.get(name, {}).get("pact_qat_result", "")))
         table.append(f"| {' | '.join(cells)} |")
     return [*table, ""]
 
@@ -103,19 +101,21 @@ def _theirs(line: Optional[Mapping[str, str]]) -> str:
     return line["fpgm_result"]
 
 
-def remarks(results: Results) -> list[str]:
+def remarks(results: Results, words: Words) -> list[str]:
     """What is frozen, refused or failed, with the reasons."""
-    text = ["### What is frozen, and why", ""]
+    text = [words.frozen, ""]
     for name in _backbones(results):
         reasons = dict.fromkeys(
             row.frozen for rows in results.values() if (row := rows.get((name, "prune"))) is not None and row.frozen
         )
-        text += [f"- {name}: {' / '.join(reasons)}"] if reasons else []
-    text += ["", "### What was refused or failed, and why", ""]
-    told: dict[tuple[str, str, str], list[str]] = {}
+        text += [f"- {name}{words.colon}{words.reason(' / '.join(reasons))}"] if reasons else []
+    text += ["", words.refused, ""]
+    told: dict[tuple[str, str, str, str], list[str]] = {}
     for version, rows in sorted(results.items(), reverse=True):
         for row in rows.values():
             if row.result != OK:
-                told.setdefault((row.backbone, row.job, f"{row.result}: {row.error}"), []).append(version)
-    text += [f"- {name}, {job}, on {' and '.join(where)}: {why}" for (name, job, why), where in told.items()]
-    return [*text, *([] if told else ["Nothing."]), ""]
+                told.setdefault((row.backbone, row.job, row.result, row.error), []).append(version)
+    for (name, job, result, error), where in told.items():
+        parts = {"job": words.in_lists[job], "versions": words.conjunction.join(where), "result": words.cell(result)}
+        text.append(words.line.format(name=name, error=error, **parts))
+    return [*text, *([] if told else [words.nothing]), ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from benchmarks.backbones.page import write_page
 from benchmarks.backbones.rows import FAILED, OK, REFUSED, TIMEOUT, MatrixRow, read, write
 from benchmarks.backbones.tolerances import FLOAT_EXPORT, REFERENCE_RUN
 
+from conftest import ROOT
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat.paddle import paddle
 
@@ -201,6 +203,24 @@ def test_the_page_has_a_table_for_each_release_of_paddleclas(tmp_path):
     assert "| ResNet18 | 48.6 % |" in newer
     assert installed.startswith("2.4.2 on Paddle 3.3.1\n")
     assert "| ResNet18 | 33.7 % |" in installed
+
+
+def test_the_chinese_page_has_the_same_figures(tmp_path):
+    table = tmp_path / "table.csv"
+    write(table, [a_row(result=OK, flops_removed=0.5, frozen="18 x layer_norm over channels; 1 x something new")])
+    for name in ("page.md", "page.zh.md"):
+        write_page(tmp_path / name, [table])
+    english, chinese = ((tmp_path / name).read_text(encoding="utf-8").splitlines() for name in ("page.md", "page.zh.md"))
+    assert "| ResNet18 | 50.0 % |  |  | ok |" in chinese
+    assert [row.count("|") for row in chinese] == [row.count("|") for row in english]
+    assert "- ResNet18：18 × 沿通道的 layer_norm；1 × something new" in chinese
+
+
+def test_the_chinese_coverage_page_is_of_the_same_tables_as_the_english_one():
+    pages = [(ROOT / f"docs/coverage{end}").read_text(encoding="utf-8") for end in (".md", ".zh.md")]
+    figures = [re.findall(r"`[0-9a-f]{12}`|^\| \w+ \| [\d.]+ %", page, re.M) for page in pages]
+    assert len(figures[0]) > 100
+    assert figures[0] == figures[1]
 
 
 def test_a_page_without_rows_is_an_error(tmp_path):
