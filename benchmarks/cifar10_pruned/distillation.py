@@ -6,6 +6,7 @@ Crop and flip know 81 x 2 versions of an image. A teacher in evaluation mode ans
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,19 +25,20 @@ def loss_of(
     """Return ``(1 - weight) * CE + weight * T^2 * KL(teacher || student)``, both at temperature ``T``.
 
     Args:
-        logits: ``[n, 10]``.
-        labels: ``[n]``.
-        teachers: ``[n, teachers, 10]`` logits; their probabilities at the temperature are averaged. None: only CE.
+        logits: ``[n, 10]``, or ``[runs, n, 10]``.
+        labels: ``[n]``, or ``[runs, n]``; the loss is a number for each run.
+        teachers: ``[..., n, teachers, 10]`` logits; their probabilities at the temperature are averaged. None: only CE.
         smoothing: of the labels in CE.
         weight: of the teacher.
         temperature: of the softmax (Hinton et al., arXiv:1503.02531).
     """
-    hard = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    every = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none", label_smoothing=smoothing)
+    hard = every.view(labels.shape).mean(dim=-1)
     if teachers is None:
         return hard
-    target = F.softmax(teachers.to(logits.dtype) / temperature, dim=-1).mean(dim=1)
+    target = F.softmax(teachers.to(logits.dtype) / temperature, dim=-1).mean(dim=-2)
     student = F.log_softmax(logits / temperature, dim=-1)
-    soft = F.kl_div(student, target, reduction="batchmean")
+    soft = F.kl_div(student, target, reduction="none").sum(dim=-1).mean(dim=-1)
     return (1 - weight) * hard + weight * temperature**2 * soft
 
 
@@ -51,15 +53,30 @@ class LogitTables:
         self.tables: dict[str, Tensor] = {}
 
     def get(self, name: str, forward: Callable[[], Callable[[Tensor], Tensor]]) -> Tensor:
-        """Return a teacher's table; ``forward()`` makes its forward pass from normalised images, if it is needed."""
+        """Return a teacher's table; ``forward()`` makes its forward pass from normalised images, if it is needed.
+
+        Of processes that share the folder, one computes it and the others wait.
+        """
         file = self.folder / f"{name}.logits.pt"
-        if name not in self.tables and file.exists():
-            self.tables[name] = torch.load(file, map_location=self.data.mean.device)
-        if name not in self.tables:
+        if name not in self.tables and not file.exists() and self.claimed(name):
             self.tables[name] = logit_table(self.data, forward())
-            self.folder.mkdir(parents=True, exist_ok=True)
-            torch.save(self.tables[name], file)
+            torch.save(self.tables[name], file.with_suffix(".part"))
+            file.with_suffix(".part").rename(file)
+        while name not in self.tables:
+            if file.exists():
+                self.tables[name] = torch.load(file, map_location=self.data.mean.device)
+            else:
+                time.sleep(0.2)
         return self.tables[name]
+
+    def claimed(self, name: str) -> bool:
+        """Whether this process is the first to ask for a table."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            (self.folder / f"{name}.logits.claim").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
 
 @torch.no_grad()

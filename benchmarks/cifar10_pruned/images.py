@@ -29,3 +29,13 @@ def augmented(images: np.ndarray, shift: np.ndarray, flip: np.ndarray) -> np.nda
 def normalised(images: np.ndarray) -> np.ndarray:
     """Return float32 ``[n, 3, 32, 32]`` from uint8 ``[n, 32, 32, 3]``."""
     return np.ascontiguousarray(((images.astype(np.float32) / 255 - MEAN) / STD).transpose(0, 3, 1, 2))
+
+
+def enlarge(images: np.ndarray, times: int) -> np.ndarray:
+    """Return images ``[n, 3, h, w]`` in which every pixel stands ``times`` times along both sides."""
+    return images if times == 1 else images.repeat(times, axis=2).repeat(times, axis=3)
+
+
+def enlargement(arch: str) -> int:
+    """Return how many times a network's images are enlarged: a CIFAR ResNet takes 32 pixels a side, others 64."""
+    return 1 if arch.startswith("CifarResNet") else 2

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .mobile import MobileLayout
+
 WIDTHS = (16, 32, 64)
 CLASSES = 10
 
@@ -33,10 +35,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Layout:
-    """The widths of a network: channels of the first convolution, and the blocks."""
+    """The widths of a network: channels of the first convolution, the blocks, and how many runs are packed into it."""
 
     stem: int
     blocks: tuple[Block, ...]
+    packed: int = 1
+    enlarged: int = 1
+
+    def widths(self) -> dict[str, int | list[int]]:
+        """Return the channels of the first convolution, and for every block those between and behind its two."""
+        return {"stem": self.stem, **{b.prefix: [b.mid_c, b.out_c] for b in self.blocks}}
 
     def macs(self) -> int:
         """Return the multiply-accumulates of convolutions and the linear layer for one 32x32 image."""
@@ -65,8 +73,10 @@ def wide_layout(depth: int, width: int = 1) -> Layout:
     return Layout(WIDTHS[0] * width, tuple(blocks))
 
 
-def layout_of(state: Mapping[str, Tensor]) -> Layout:
+def layout_of(state: Mapping[str, Tensor]) -> Layout | MobileLayout:
     """Read the network off its weights, named and shaped as in Paddle."""
+    if "fc.weight" in state:
+        return MobileLayout.of(state)
     names = [name[: -len(".conv1.weight")] for name in state if re.fullmatch(r"layer\d\.\d+\.conv1\.weight", name)]
     blocks = []
     for prefix in sorted(names, key=lambda name: [int(n) for n in re.findall(r"\d+", name)]):
@@ -75,7 +85,8 @@ def layout_of(state: Mapping[str, Tensor]) -> Layout:
         place = state.get(f"{prefix}.shortcut.place")
         pairs = () if place is None else tuple(map(tuple, place[:, :, 0, 0].nonzero().tolist()))
         blocks.append(Block(prefix, in_c, mid_c, out_c, 1 if place is None else 2, pairs))
-    return Layout(state["conv1.weight"].shape[0], tuple(blocks))
+    stem, images = state["conv1.weight"].shape[:2]
+    return Layout(stem, tuple(blocks), images // 3)
 
 
 def in_paddle_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -103,24 +114,28 @@ def place_of(block: Block, out_c: int, in_c: int) -> Tensor:
     return place
 
 
-def shapes_of(layout: Layout, pad: int = 1) -> dict[str, tuple[int, ...]]:
+def shapes_of(layout: Layout | MobileLayout, pad: int = 1) -> dict[str, tuple[int, ...]]:
     """Return name -> shape of all trained parameters, widths rounded up to multiples of ``pad``.
 
-    First all convolutions, then the linear layer (``[out, in]``, as PyTorch has it), then vectors.
+    First all convolutions, then the linear layer (``[out, in]``, as PyTorch has it), then vectors. Mobile networks are
+    not padded.
     """
+    if isinstance(layout, MobileLayout):
+        return layout.shapes()
 
     def up(channels: int) -> int:
         return -(-channels // pad) * pad
 
-    weights = {"conv1.weight": (up(layout.stem), up(3), 3, 3)}
+    weights = {"conv1.weight": (up(layout.stem), up(3 * layout.packed), 3, 3)}
     vectors = {"bn1": up(layout.stem)}
     for block in layout.blocks:
         weights[f"{block.prefix}.conv1.weight"] = (up(block.mid_c), up(block.in_c), 3, 3)
         weights[f"{block.prefix}.conv2.weight"] = (up(block.out_c), up(block.mid_c), 3, 3)
         vectors[f"{block.prefix}.bn1"], vectors[f"{block.prefix}.bn2"] = up(block.mid_c), up(block.out_c)
-    shapes: dict[str, tuple[int, ...]] = {**weights, "linear.weight": (CLASSES, up(layout.blocks[-1].out_c))}
+    classes = CLASSES * layout.packed
+    shapes: dict[str, tuple[int, ...]] = {**weights, "linear.weight": (classes, up(layout.blocks[-1].out_c))}
     shapes.update({f"{bn}.{part}": (n,) for bn, n in vectors.items() for part in ("weight", "bias")})
-    return {**shapes, "linear.bias": (CLASSES,)}
+    return {**shapes, "linear.bias": (classes,)}
 
 
 def split(flat: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:

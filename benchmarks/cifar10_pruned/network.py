@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .layout import Block, Layout, place_of, shapes_of
+from .mobile import MobileLayout, MobileNetwork
 
 MOMENTUM, EPS = 0.1, 1e-5
 Tensors = Mapping[str, Tensor]
@@ -96,6 +97,15 @@ class Network:
             x = self.run_block(params, stats, x, b, training)
         linear = params["linear.weight"]
         return F.linear(x.to(linear.dtype).mean(dim=(2, 3)), linear, params["linear.bias"])
+
+
+def network_of(
+    layout: Layout | MobileLayout, pad: int, device: torch.device, dtype: torch.dtype, compiled: bool
+) -> Network | MobileNetwork:
+    """Return the network of a layout; mobile networks are not compiled."""
+    if isinstance(layout, MobileLayout):
+        return MobileNetwork(layout)
+    return Network.of(layout, pad, device, dtype, compiled)
 
 
 def _bn(name: str, params: Tensors, stats: Tensors) -> tuple[Tensor, ...]:

@@ -9,7 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .layout import Layout, place_of, shapes_of, slot, split
+from .layout import Layout, MobileLayout, place_of, shapes_of, slot, split
+
+
+def initial_state(layout: Layout | MobileLayout, seed: int) -> dict[str, Tensor]:
+    """Return new weights of a network, named and shaped as in Paddle."""
+    parameters = Parameters(layout, 1, torch.device("cpu"), torch.float32, low=False)
+    parameters.initialise(torch.Generator().manual_seed(seed))
+    return parameters.state_dict(parameters.flat, parameters.statistics)
 
 
 class Parameters:
@@ -27,7 +34,9 @@ class Parameters:
         decayed: how many elements of ``flat`` are not those of normalization or biases.
     """
 
-    def __init__(self, layout: Layout, pad: int, device: torch.device, dtype: torch.dtype, low: bool) -> None:
+    def __init__(
+        self, layout: Layout | MobileLayout, pad: int, device: torch.device, dtype: torch.dtype, low: bool
+    ) -> None:
         self.layout = layout
         self.shapes, self.stored = shapes_of(layout), shapes_of(layout, pad)
         bn = {
@@ -37,7 +46,8 @@ class Parameters:
         sizes = {name: slot(shape) for name, shape in self.stored.items()}
         self.convolutions = sum(len(shape) == 4 for shape in self.stored.values())
         low_size = sum(list(sizes.values())[: self.convolutions])
-        self.decayed = low_size + sizes["linear.weight"]
+        self.linear = next(name for name, shape in self.stored.items() if len(shape) == 2)
+        self.decayed = low_size + sizes[self.linear]
         self.flat = torch.zeros(sum(sizes.values()), device=device, dtype=dtype)
         self.low = torch.zeros(low_size, device=device, dtype=torch.bfloat16) if low else None
         self.statistics = torch.zeros(sum(map(slot, self.stat_shapes.values())), device=device, dtype=dtype)
@@ -64,8 +74,11 @@ class Parameters:
             self.low.copy_(self.flat[: len(self.low)])
 
     def widened(self, images: Tensor) -> Tensor:
-        """Return images with channels of zeros added up to what the first convolution takes."""
-        missing = self.stored["conv1.weight"][1] - images.shape[1]
+        """Return images, enlarged if need be, with channels of zeros up to what the first convolution takes."""
+        first = next(shape for name, shape in self.stored.items() if name.split(".")[0] in ("conv1", "conv"))
+        missing = first[1] - images.shape[1]
+        if self.layout.enlarged > 1:
+            images = F.interpolate(images, scale_factor=self.layout.enlarged)
         dtype = self.flat.dtype if self.low is None else self.low.dtype
         images = F.pad(images, (0, 0, 0, 0, 0, missing)) if missing else images
         return images.to(dtype, memory_format=torch.channels_last)
@@ -76,7 +89,7 @@ class Parameters:
         state: dict[str, Tensor] = {}
         for name, shape in self.shapes.items():
             if len(shape) > 1:
-                fan = shape[0] * 9 if len(shape) == 4 else shape[1]
+                fan = math.prod(shape) / (shape[1] if shape[1] > 1 else shape[0]) if len(shape) == 4 else shape[1]
                 drawn = torch.randn(shape, generator=generator) * math.sqrt(2.0 / fan)
                 state[name] = drawn if len(shape) == 4 else drawn.t()
             else:
@@ -96,7 +109,7 @@ class Parameters:
         self.flat.zero_()
         self.statistics.zero_()
         for name, view in {**split(self.flat, self.stored), **self.stats}.items():
-            value = state[name].t() if name == "linear.weight" else state[name]
+            value = state[name].t() if name == self.linear else state[name]
             view[tuple(slice(n) for n in value.shape)] = value.to(view)
         self.refresh()
 
@@ -107,6 +120,6 @@ class Parameters:
         state = {}
         for name, view in {**split(flat, self.stored), **split(statistics, self.stat_shapes)}.items():
             value = view[tuple(slice(n) for n in shapes[name])].detach().to("cpu", torch.float32)
-            state[name] = (value.t() if name == "linear.weight" else value).contiguous().clone()
+            state[name] = (value.t() if name == self.linear else value).contiguous().clone()
         blocks = (block for block in self.layout.blocks if block.stride == 2)
         return {**state, **{f"{b.prefix}.shortcut.place": place_of(b, b.out_c, b.in_c) for b in blocks}}

@@ -18,9 +18,9 @@ from benchmarks.cifar10_repro.cifar10 import Cifar10, load_arrays
 
 from .distillation import LogitTables
 from .layout import in_paddle_names, layout_of, wide_layout
-from .network import Network
-from .parameters import Parameters
-from .recipe import Recipe, read_runs
+from .network import network_of
+from .parameters import Parameters, initial_state
+from .recipe import Recipe, packs_of, read_runs
 from .record import curve_of, record_of, write_json
 from .run import Run
 from .testing import accuracy
@@ -92,29 +92,35 @@ class Queue:
                 return folder / f"{stem}.safetensors"
         return None
 
-    def next(self) -> Recipe | None:
-        """Return the first run of the file that can start, or None."""
-        for recipe in read_runs(self.options.runs):
-            needed = [*recipe.teacher, *([recipe.weights] if recipe.weights else [])]
-            done = recipe.name in self.started or (self.options.out / f"{recipe.name}.json").exists()
-            if not done and all(self.find(stem) for stem in needed):
-                return recipe
-        return None
+    def next(self) -> list[Recipe]:
+        """Return the first runs of the file that can start, one or those of a pack; or none."""
+        for pack in packs_of(read_runs(self.options.runs)):
+            left = [r for r in pack if r.name not in self.started and not (self.options.out / f"{r.name}.json").exists()]
+            if left and all(self.find(stem) for recipe in left for stem in recipe.needed):
+                return left
+        return []
 
-    def start(self, recipe: Recipe) -> None:
-        """Build a run and record its graphs."""
-        self.started.add(recipe.name)
+    def start(self, recipes: list[Recipe]) -> None:
+        """Build the network of some runs and record its graphs."""
+        self.started.update(recipe.name for recipe in recipes)
         before = time.perf_counter()
-        state = in_paddle_names(load_file(self.find(recipe.weights))) if recipe.weights else None
-        layout = layout_of(state) if state else wide_layout(recipe.depth, recipe.width)
-        tables = [self.tables.get(name, lambda name=name: self.forward_of(name)) for name in recipe.teacher]
+        states = [self.state_of(recipe) for recipe in recipes]
+        tables = [self.tables.get(name, lambda name=name: self.forward_of(name)) for name in recipes[0].teacher]
         low, compiled = self.options.precision == "bf16", not self.options.no_compile
-        run = Run(recipe, layout, self.data, None if recipe.random else state, tables, low, compiled)
+        run = Run(recipes, self.data, states, tables, low, compiled)
         if run.stream:
             run.capture()
         began = time.perf_counter()
         self.active.append(Started(run, began))
-        self.say(recipe.name, f"starts; prepared in {began - before:.1f} s; {layout.macs() / 1e6:.1f} M MACs")
+        macs = ", ".join(f"{layout_of(state).macs() / 1e6:.1f}" for state in states)
+        self.say(run.name, f"starts; prepared in {began - before:.1f} s; {macs} M MACs")
+
+    def state_of(self, recipe: Recipe) -> dict[str, Tensor]:
+        """Return the weights that a run starts with."""
+        if recipe.weights is None:
+            return initial_state(wide_layout(recipe.depth, recipe.width), recipe.seed)
+        state = in_paddle_names(load_file(self.find(recipe.weights)))
+        return initial_state(layout_of(state), recipe.seed) if recipe.random else state
 
     def work(self) -> None:
         """Train until no run is left, and none came for ``--wait`` seconds."""
@@ -122,10 +128,10 @@ class Queue:
         while True:
             now = time.perf_counter()
             if len(self.active) < self.options.side_by_side and now - self.looked >= 0.5:
-                recipe = self.next()
-                self.looked = 0.0 if recipe else now
-                if recipe:
-                    self.start(recipe)
+                recipes = self.next()
+                self.looked = 0.0 if recipes else now
+                if recipes:
+                    self.start(recipes)
             if self.active:
                 idle_since = now
                 self.turn()
@@ -153,23 +159,21 @@ class Queue:
             time.sleep(0.002)
 
     def finish(self, started: Started) -> None:
-        """Test the weights to keep in float32 and write what is known about the run."""
+        """Test the weights to keep in float32 and write what is known about the runs."""
         run, seconds = started.run, time.perf_counter() - started.began
-        names = [other.run.recipe.name for other in self.active]
+        names = [recipe.name for other in self.active for recipe in other.run.recipes]
         self.active.remove(started)
-        state, out = run.state_dict(), self.options.out
-        set_precision("fp32")
-        top1 = accuracy(state, self.data)
-        set_precision(self.options.precision)
-        out.mkdir(parents=True, exist_ok=True)
-        save_file(state, out / f"{run.recipe.name}.safetensors")
-        record = record_of(run, seconds, names, top1, self.options.precision)
-        write_json(record, out / f"{run.recipe.name}.json")
-        per_epoch = seconds / run.recipe.epochs
-        self.say(
-            f"{run.recipe.name} ends: last {record['last_top1']:.2f}, final {top1:.2f} in float32, "
-            f"{per_epoch:.2f} s an epoch beside {len(names) - 1}"
-        )
+        self.options.out.mkdir(parents=True, exist_ok=True)
+        for index, recipe in enumerate(run.recipes):
+            state = run.state_dict(index)
+            set_precision("fp32")
+            top1 = accuracy(state, self.data)
+            set_precision(self.options.precision)
+            save_file(state, self.options.out / f"{recipe.name}.safetensors")
+            record = record_of(run, index, seconds, names, top1, self.options.precision)
+            write_json(record, self.options.out / f"{recipe.name}.json")
+            self.say(f"{recipe.name} ends: last {record['last_top1']:.2f}, final {top1:.2f} in float32")
+        self.say(f"{run.name}: {seconds / run.recipe.epochs:.2f} s an epoch, with {len(self.active)} networks beside")
         run.graphs.clear()
         self.looked = 0.0
 
@@ -181,7 +185,7 @@ class Queue:
         parameters = Parameters(layout, 8, device, dtype, low)
         parameters.load(state)
         compiled = not self.options.no_compile
-        network = Network.of(layout, 8, device, torch.bfloat16 if low else dtype, compiled)
+        network = network_of(layout, 8, device, torch.bfloat16 if low else dtype, compiled)
         views = {key: view.detach() for key, view in parameters.leaves.items()}
 
         def forward(images: Tensor) -> Tensor:
@@ -191,9 +195,13 @@ class Queue:
 
 
 def status_of(started: Started) -> str:
-    """Return name, epochs done and the last tests of a run."""
-    curve, done = curve_of(started.run), started.done
-    columns = [column[:done] for name, column in curve.items() if name != "loss"]
-    tests = ["/".join(f"{column[i]:.2f}" for column in columns) for i in range(done) if columns[0][i] is not None]
+    """Return name, epochs done and the last tests of runs."""
+    run, done = started.run, started.done
+    tests = []
+    for index in range(len(run.recipes)):
+        curve = curve_of(run, index)
+        columns = [column[:done] for name, column in curve.items() if name != "loss"]
+        tested = [i for i in range(done) if columns[0][i] is not None]
+        tests += ["/".join(f"{column[i]:.2f}" for column in columns) for i in tested[-1:]]
     loss = f" loss {curve['loss'][done - 1]:.3f}" if done else ""
-    return f"| {started.run.recipe.name} {done}/{started.run.recipe.epochs}{loss} {' '.join(tests[-1:])}"
+    return f"| {run.name} {done}/{run.recipe.epochs}{loss} {' '.join(tests)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 
@@ -35,6 +35,7 @@ class Recipe:
         distill_weight: of the teachers' loss.
         temperature: of that loss.
         pad: widths are computed as multiples of this.
+        pack: runs of one label train as one network, see ``packing.py``; they differ in name, seed and weights only.
         test_every: epochs; the last five are always tested.
     """
 
@@ -60,7 +61,17 @@ class Recipe:
     distill_weight: float = 0.5
     temperature: float = 4.0
     pad: int = 8
+    pack: str | None = None
     test_every: int = 5
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Stems of the weights that have to be there before the run can start."""
+        return (*self.teacher, *([self.weights] if self.weights else []))
+
+    def same_as(self, other: Recipe) -> bool:
+        """Whether the two differ in name, seed and weights only."""
+        return replace(other, name=self.name, seed=self.seed, weights=self.weights, random=self.random) == self
 
     def rates(self, steps: int) -> list[float]:
         """Return the learning rate of every step, for ``steps`` steps an epoch."""
@@ -110,4 +121,16 @@ def read_runs(file: Path) -> list[Recipe]:
             runs.append(Recipe(**{**values, **named}))
     if len({run.name for run in runs}) < len(runs):
         raise ValueError(f"{file}: two runs have one name")
+    for pack in packs_of(runs):
+        for run in pack[1:]:
+            if not run.same_as(pack[0]):
+                raise ValueError(f"{file}: {pack[0].name} and {run.name} are in pack {run.pack} with other settings")
     return runs
+
+
+def packs_of(runs: list[Recipe]) -> list[list[Recipe]]:
+    """Return the runs in order, those of one ``pack`` together."""
+    packs: dict[str, list[Recipe]] = {}
+    for run in runs:
+        packs.setdefault(f"alone {run.name}" if run.pack is None else f"pack {run.pack}", []).append(run)
+    return list(packs.values())

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from .layout import layout_of
 from .run import Run
 
 LAST = 5
@@ -23,9 +24,9 @@ def environment(device: torch.device) -> dict[str, str]:
     return {"device": name, "torch": torch.__version__, "cudnn": cudnn, "python": platform.python_version()}
 
 
-def curve_of(run: Run) -> dict[str, list[float | None]]:
-    """Return the loss of every epoch and the tests in percent, None where it was not tested."""
-    history, images = run.history.cpu(), len(run.data.test_labels)
+def curve_of(run: Run, index: int) -> dict[str, list[float | None]]:
+    """Return a run's loss of every epoch and the tests in percent, None where it was not tested."""
+    history, images = run.history[:, :, index].cpu(), len(run.data.test_labels)
 
     def tests(column: int) -> list[float | None]:
         return [round(100 * float(n) / images, 2) if n >= 0 else None for n in history[:, column]]
@@ -34,31 +35,34 @@ def curve_of(run: Run) -> dict[str, list[float | None]]:
     return {**curve, "ema_top1": tests(2)} if run.recipe.ema else curve
 
 
-def record_of(run: Run, seconds: float, side_by_side: list[str], final_top1: float, precision: str) -> dict[str, Any]:
+def record_of(
+    run: Run, index: int, seconds: float, side_by_side: list[str], final_top1: float, precision: str
+) -> dict[str, Any]:
     """Return the record of a finished run.
 
     Args:
         run: with its history.
+        index: among the runs that are packed into one network.
         seconds: from the first step to the last.
         side_by_side: runs that shared the device at the end.
         final_top1: of the saved weights, in float32.
         precision: of convolutions in training.
     """
-    curve = curve_of(run)
-    last = curve["ema_top1" if run.recipe.ema else "test_top1"][-LAST:]
-    layout = run.parameters.layout
+    curve, recipe = curve_of(run, index), run.recipes[index]
+    last = curve["ema_top1" if recipe.ema else "test_top1"][-LAST:]
+    layout = layout_of(run.states[index])
     return {
-        "name": run.recipe.name,
-        "recipe": asdict(run.recipe),
+        "name": recipe.name,
+        "recipe": asdict(recipe),
         "steps_per_epoch": run.steps,
         "precision": precision,
         "macs": layout.macs(),
-        "widths": {"stem": layout.stem, **{b.prefix: [b.mid_c, b.out_c] for b in layout.blocks}},
+        "widths": layout.widths(),
         "environment": environment(run.data.mean.device),
         "side_by_side": side_by_side,
         "seconds": round(seconds, 3),
         "last_top1": round(sum(last) / len(last), 3),
-        "last_of": "ema_top1" if run.recipe.ema else "test_top1",
+        "last_of": "ema_top1" if recipe.ema else "test_top1",
         "final_top1": round(final_top1, 2),
         "curve": curve,
     }

@@ -1,8 +1,8 @@
-"""One training run: its state on the device, one step of it, and the CUDA graphs that repeat it."""
+"""Training runs packed into one network: their state on the device, a step, and the CUDA graphs that repeat it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor
 from benchmarks.cifar10_repro.cifar10 import PAD, Cifar10
 
 from .distillation import compiled_loss_of, looked_up, loss_of
-from .layout import Layout
-from .network import Network
+from .layout import layout_of
+from .network import network_of
+from .packing import mask_of, merged, part_of
 from .parameters import Parameters
 from .recipe import Recipe
 from .testing import count_right
@@ -26,33 +27,42 @@ def steps_of(steps: int, in_graphs: bool) -> tuple[int, int]:
 
 
 class Run:
-    """State of one run; everything that changes lies on the device, so that steps can be replayed.
+    """State of runs of one recipe; everything that changes lies on the device, so that steps can be replayed.
+
+    Args:
+        recipes: equal but for name, seed and weights; one is the usual case.
+        data: images on the device.
+        states: the weights that each starts with, named and shaped as in Paddle.
+        tables: logits of the teachers.
+        low: convolutions in bfloat16.
+        compiled: blocks by ``torch.compile``.
 
     Attributes:
         parameters: weights, statistics.
         average: the moving average of the weights, and ``average_statistics`` of the statistics.
-        history: ``[epochs, 3]``: mean loss, test images that the weights get right and that their average gets right;
-            -1 where it was not tested.
+        mask: ones where ``parameters.flat`` holds a weight of a run, zeros between runs and in padding.
+        history: ``[epochs, 3, runs]``: mean loss, test images that the weights get right and that their average gets
+            right; -1 where it was not tested.
     """
 
     def __init__(
         self,
-        recipe: Recipe,
-        layout: Layout,
+        recipes: Sequence[Recipe],
         data: Cifar10,
-        state: Mapping[str, Tensor] | None,
+        states: Sequence[Mapping[str, Tensor]],
         tables: list[Tensor],
         low: bool,
         compiled: bool,
     ) -> None:
-        self.recipe, self.data, self.tables, self.low = recipe, data, tables, low
-        device, dtype = data.mean.device, data.mean.dtype
+        self.recipes, self.data, self.states, self.tables, self.low = list(recipes), data, list(states), tables, low
+        self.recipe = recipe = recipes[0]
+        device, dtype, runs = data.mean.device, data.mean.dtype, len(recipes)
+        layout = layout_of(merged(states))
         self.parameters = Parameters(layout, recipe.pad, device, dtype, low)
-        if state is None:
-            self.parameters.initialise(torch.Generator().manual_seed(recipe.seed))
-        else:
-            self.parameters.load(state)
-        self.network = Network.of(layout, recipe.pad, device, torch.bfloat16 if low else dtype, compiled)
+        self.parameters.load(mask_of(states))
+        self.mask = self.parameters.flat.clone()
+        self.parameters.load(merged(states))
+        self.network = network_of(layout, recipe.pad, device, torch.bfloat16 if low else dtype, compiled)
         self.tester = replace(self.network, compiled=False)  # compiling takes longer than all tests
         self.loss_of = compiled_loss_of if compiled else loss_of
         self.average = self.parameters.flat.clone()
@@ -64,32 +74,53 @@ class Run:
         self.decays = torch.tensor(recipe.ema_decays(self.steps), device=device, dtype=dtype)
         self.global_step = torch.zeros(1, device=device, dtype=torch.int64)
         self.step_index = torch.zeros(1, device=device, dtype=torch.int64)
-        self.order = torch.zeros(self.steps, recipe.batch, device=device, dtype=torch.int64)
-        self.shift = torch.zeros(self.steps, recipe.batch, 2, device=device, dtype=torch.int64)
-        self.flip = torch.zeros(self.steps, recipe.batch, device=device, dtype=torch.bool)
-        self.loss_sum = torch.zeros((), device=device, dtype=torch.float64)
-        self.right = torch.zeros(2, device=device, dtype=torch.int64)
-        self.history = torch.full((recipe.epochs, 3), -1.0, device=device, dtype=torch.float64)
-        self.generator = torch.Generator(device).manual_seed(recipe.seed)
+        drawn = (self.steps, runs, recipe.batch)
+        self.order = torch.zeros(drawn, device=device, dtype=torch.int64)
+        self.shift = torch.zeros((*drawn, 2), device=device, dtype=torch.int64)
+        self.flip = torch.zeros(drawn, device=device, dtype=torch.bool)
+        self.loss_sum = torch.zeros(runs, device=device, dtype=torch.float64)
+        self.right = torch.zeros(2, runs, device=device, dtype=torch.int64)
+        self.history = torch.full((recipe.epochs, 3, runs), -1.0, device=device, dtype=torch.float64)
+        self.generators = [torch.Generator(device).manual_seed(r.seed) for r in recipes]
         self.stream = torch.cuda.Stream() if device.type == "cuda" else None
         self.graphs: dict[str, torch.cuda.CUDAGraph] = {}
 
+    @property
+    def name(self) -> str:
+        """Names of the runs."""
+        return " + ".join(recipe.name for recipe in self.recipes)
+
     def loss_and_gradients(self, images: Tensor, labels: Tensor, teachers: Tensor | None) -> Tensor:
-        """Write the gradients of a batch into the flat vector and return the loss."""
+        """Write the gradients of a batch into the flat vector and return the loss of each run.
+
+        Args:
+            images: ``[n, runs * 3, 32, 32]``.
+            labels: ``[runs, n]``.
+            teachers: ``[runs, n, teachers, 10]`` or None.
+        """
         parameters, recipe = self.parameters, self.recipe
         logits = self.network.forward(parameters.leaves, parameters.stats, parameters.widened(images), True)
+        logits = logits.view(len(logits), len(labels), -1).transpose(0, 1)
         loss = self.loss_of(logits, labels, teachers, recipe.smoothing, recipe.distill_weight, recipe.temperature)
-        gradients = list(torch.autograd.grad(loss, list(parameters.leaves.values())))
+        gradients = list(torch.autograd.grad(loss.sum(), list(parameters.leaves.values())))
         n = parameters.convolutions  # of one data type each: a kernel or two for hundreds of tensors
         torch._foreach_copy_(parameters.gradients[:n], gradients[:n])
         torch._foreach_copy_(parameters.gradients[n:], gradients[n:])
+        parameters.gradient.mul_(self.mask)
         return loss.detach()
+
+    def batch(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return what :meth:`loss_and_gradients` takes, of the step that ``step_index`` points at."""
+        drawn = [t.index_select(0, self.step_index)[0] for t in (self.order, self.shift, self.flip)]
+        runs, n = drawn[0].shape
+        images, labels = self.data.batch(*(t.flatten(0, 1) for t in drawn))
+        images = images.view(runs, n, *images.shape[1:]).transpose(0, 1).flatten(1, 2)
+        teachers = looked_up(self.tables, *(t.flatten(0, 1) for t in drawn))
+        return images, labels.view(runs, n), None if teachers is None else teachers.view(runs, n, *teachers.shape[1:])
 
     def step(self) -> None:
         """Train on the batch that ``step_index`` points at."""
-        drawn = [t.index_select(0, self.step_index)[0] for t in (self.order, self.shift, self.flip)]
-        images, labels = self.data.batch(*drawn)
-        loss = self.loss_and_gradients(images, labels, looked_up(self.tables, *drawn))
+        loss = self.loss_and_gradients(*self.batch())
         with torch.no_grad():
             self._update()
             self.loss_sum += loss
@@ -132,12 +163,13 @@ class Run:
         graph.replay() if graph else {"train": self.step, "test": self.test}[part]()
 
     def begin_epoch(self) -> None:
-        """Draw the order of the images and their crops and flips."""
-        device, images, g = self.order.device, len(self.data.train_labels), self.generator
-        order = torch.randperm(images, device=device, generator=g)[: self.order.numel()]
-        self.order.copy_(order.view_as(self.order))
-        self.shift.copy_(torch.randint(0, 2 * PAD + 1, self.shift.shape, device=device, generator=g))
-        self.flip.copy_(torch.randint(0, 2, self.flip.shape, device=device, generator=g))
+        """Draw the order of the images and their crops and flips, for each run by its own seed."""
+        device, images = self.order.device, len(self.data.train_labels)
+        for run, g in enumerate(self.generators):
+            order, shift, flip = self.order[:, run], self.shift[:, run], self.flip[:, run]
+            order.copy_(torch.randperm(images, device=device, generator=g)[: order.numel()].view(order.shape))
+            shift.copy_(torch.randint(0, 2 * PAD + 1, shift.shape, device=device, generator=g))
+            flip.copy_(torch.randint(0, 2, flip.shape, device=device, generator=g))
         self.step_index.zero_()
         self.loss_sum.zero_()
 
@@ -151,11 +183,11 @@ class Run:
             self.do("test")
             self.history[number, 1:] = self.right
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the weights to keep, those of the moving average if there is one; see :class:`.Parameters`."""
-        if self.recipe.ema:
-            return self.parameters.state_dict(self.average, self.average_statistics)
-        return self.parameters.state_dict(self.parameters.flat, self.parameters.statistics)
+    def state_dict(self, index: int = 0) -> dict[str, Tensor]:
+        """Return a run's weights to keep, those of the moving average if there is one; see :class:`.Parameters`."""
+        of = self.parameters
+        vectors = (self.average, self.average_statistics) if self.recipe.ema else (of.flat, of.statistics)
+        return part_of(of.state_dict(*vectors), self.states, index)
 
     def capture(self) -> None:
         """Record ``steps_per_graph`` steps and the test as CUDA graphs; undo their effect."""

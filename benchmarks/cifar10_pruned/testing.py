@@ -10,7 +10,8 @@ from torch import Tensor
 from benchmarks.cifar10_repro.cifar10 import Cifar10
 
 from .layout import layout_of
-from .network import Network
+from .mobile import MobileNetwork
+from .network import Network, network_of
 from .parameters import Parameters
 
 TEST_BATCH = 2000
@@ -23,7 +24,7 @@ def accuracy(state: Mapping[str, Tensor], data: Cifar10) -> float:
     layout = layout_of(state)
     parameters = Parameters(layout, 1, device, dtype, low=False)
     parameters.load(state)
-    network = Network.of(layout, 1, device, dtype, compiled=False)
+    network = network_of(layout, 1, device, dtype, compiled=False)
     return (
         100.0
         * int(count_right(network, parameters, parameters.leaves, parameters.stats, data))
@@ -32,12 +33,17 @@ def accuracy(state: Mapping[str, Tensor], data: Cifar10) -> float:
 
 
 def count_right(
-    network: Network, parameters: Parameters, params: Mapping[str, Tensor], stats: Mapping[str, Tensor], data: Cifar10
+    network: Network | MobileNetwork,
+    parameters: Parameters,
+    params: Mapping[str, Tensor],
+    stats: Mapping[str, Tensor],
+    data: Cifar10,
 ) -> Tensor:
-    """Return how many test images a network gets right, on the device."""
-    right = torch.zeros((), device=data.mean.device, dtype=torch.int64)
+    """Return how many test images each run that is packed into a network gets right, ``[runs]`` on the device."""
+    runs = network.layout.packed
+    right = torch.zeros(runs, device=data.mean.device, dtype=torch.int64)
     for start in range(0, len(data.test_labels), TEST_BATCH):
         images, labels = data.test_batch(start, TEST_BATCH)
-        logits = network.forward(params, stats, parameters.widened(images), False)
-        right += (logits.argmax(dim=1) == labels).sum()
+        logits = network.forward(params, stats, parameters.widened(images.repeat(1, runs, 1, 1)), False)
+        right += (logits.view(len(labels), runs, -1).argmax(dim=2) == labels[:, None]).sum(dim=0)
     return right

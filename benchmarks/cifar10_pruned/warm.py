@@ -18,13 +18,15 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from .distillation import CHUNK
 from .layout import Block, Layout, in_paddle_names, layout_of, wide_layout
 from .network import Network
-from .parameters import Parameters
+from .packing import merged
+from .parameters import Parameters, initial_state
 from .queueing import set_precision, set_recompile_limits
-from .recipe import Recipe, read_runs
+from .recipe import Recipe, packs_of, read_runs
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def pieces_of(layout: Layout, pad: int, batch: int, training: bool) -> Iterator[
         return -(-channels // pad) * pad
 
     side = 32
-    yield Piece(Layout(up(layout.stem), ()), batch, side, training)
+    yield Piece(Layout(up(layout.stem), (), layout.packed), batch, side, training)
     for block in layout.blocks:
         place = ((0, 0),) if block.stride == 2 else ()
         plain = Block("layer1.0", up(block.in_c), up(block.mid_c), up(block.out_c), block.stride, place)
@@ -54,24 +56,23 @@ def pieces_of(layout: Layout, pad: int, batch: int, training: bool) -> Iterator[
 
 def all_pieces(recipes: list[Recipe], weights: Path) -> list[Piece]:
     """Return the distinct pieces of all runs and of the tables of their teachers, the most frequent widths first."""
-    layouts: dict[str, Layout] = {}
-    for recipe in recipes:
-        file = weights / f"{recipe.weights}.safetensors"
-        if recipe.weights is None:
-            layouts[recipe.name] = wide_layout(recipe.depth, recipe.width)
-        elif file.exists():
-            layouts[recipe.name] = layout_of(in_paddle_names(load_file(file)))
-    for name in {name for recipe in recipes for name in recipe.teacher}:
-        if (weights / f"{name}.safetensors").exists():
-            layouts[name] = layout_of(in_paddle_names(load_file(weights / f"{name}.safetensors")))
     pieces: dict[Piece, None] = {}
-    for recipe in recipes:
-        if recipe.name in layouts:
-            pieces.update(dict.fromkeys(pieces_of(layouts[recipe.name], recipe.pad, recipe.batch, True)))
-        for name in recipe.teacher:
-            if name in layouts:
-                pieces.update(dict.fromkeys(pieces_of(layouts[name], 8, CHUNK, False)))
+    for pack in packs_of(recipes):
+        recipe = pack[0]
+        states = [state_of(recipe, weights) for recipe in pack]
+        if all(states) and "fc.weight" not in states[0]:  # mobile networks are not compiled
+            pieces.update(dict.fromkeys(pieces_of(layout_of(merged(states)), recipe.pad, recipe.batch, True)))
+        for teacher in (r for r in recipes if r.name in recipe.teacher):
+            pieces.update(dict.fromkeys(pieces_of(layout_of(state_of(teacher, weights)), 8, CHUNK, False)))
     return list(pieces)
+
+
+def state_of(recipe: Recipe, weights: Path) -> dict[str, Tensor]:
+    """Return weights of the shapes that a run has; none if its file is not there yet."""
+    file = weights / f"{recipe.weights}.safetensors"
+    if recipe.weights is None:
+        return initial_state(wide_layout(recipe.depth, recipe.width), recipe.seed)
+    return in_paddle_names(load_file(file)) if file.exists() else {}
 
 
 def compile_piece(piece: Piece, device: torch.device, low: bool) -> None:

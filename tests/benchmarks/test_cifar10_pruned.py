@@ -21,7 +21,7 @@ from benchmarks.cifar10_pruned.images import augmented, normalised  # noqa: E402
 from benchmarks.cifar10_pruned.layout import layout_of, split, wide_layout  # noqa: E402
 from benchmarks.cifar10_pruned.measure import pruned_model, save_checkpoint  # noqa: E402
 from benchmarks.cifar10_pruned.network import Network  # noqa: E402
-from benchmarks.cifar10_pruned.parameters import Parameters  # noqa: E402
+from benchmarks.cifar10_pruned.parameters import Parameters, initial_state  # noqa: E402
 from benchmarks.cifar10_pruned.queueing import Queue  # noqa: E402
 from benchmarks.cifar10_pruned.recipe import Recipe, read_runs  # noqa: E402
 from benchmarks.cifar10_pruned.run import Run, steps_of  # noqa: E402
@@ -101,9 +101,9 @@ def test_macs_are_those_of_the_plan(pruned: tuple[CifarResNet, Path]) -> None:
 def test_gradients_of_a_training_step_are_paddles(pruned: tuple[CifarResNet, Path], data: Cifar10) -> None:
     model, folder = pruned
     state = _state(folder)
-    run = Run(Recipe("r8", pad=8, batch=16), layout_of(state), data, state, [], low=False, compiled=False)
+    run = Run([Recipe("r8", pad=8, batch=16)], data, [state], [], low=False, compiled=False)
     images, labels = _images(16), np.arange(16) % 10
-    loss = run.loss_and_gradients(torch.from_numpy(images), torch.from_numpy(labels), None)
+    loss = run.loss_and_gradients(torch.from_numpy(images), torch.from_numpy(labels)[None], None)
     model.train()
     statistics = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     expected = plans.cross_entropy(model, (paddle.to_tensor(images), paddle.to_tensor(labels)))
@@ -123,7 +123,7 @@ def test_padding_stays_zero_and_changes_nothing(pruned: tuple[CifarResNet, Path]
     runs = {}
     for pad in (1, 8):
         recipe = Recipe("r8", pad=pad, batch=8, epochs=2, ema=0.5, lr=0.01)
-        run = runs[pad] = Run(recipe, layout_of(state), data, state, [], low=False, compiled=False)
+        run = runs[pad] = Run([recipe], data, [state], [], low=False, compiled=False)
         for epoch in range(2):
             run.epoch(epoch)
     plain, padded = (run.state_dict() for run in runs.values())
@@ -135,6 +135,30 @@ def test_padding_stays_zero_and_changes_nothing(pruned: tuple[CifarResNet, Path]
         rest = view.clone()
         rest[tuple(slice(n) for n in parameters.shapes[name])] = 0
         assert not rest.any(), name
+
+
+def test_runs_packed_into_one_network_train_as_each_does_alone(
+    pruned: tuple[CifarResNet, Path], data: Cifar10
+) -> None:
+    states = [_state(pruned[1]), initial_state(wide_layout(8), 2), _state(pruned[1])]
+    recipes = [Recipe(f"s{s}", seed=s, batch=8, epochs=2, ema=0.5, lr=0.01, distill_weight=0.5) for s in (1, 2, 3)]
+    tables = [logit_table(data, lambda images: images.flatten(1)[:, :10])]
+
+    def trained(recipes: list[Recipe], states: list[dict[str, torch.Tensor]]) -> Run:
+        run = Run(recipes, data, states, tables, low=False, compiled=False)
+        for epoch in range(2):
+            run.epoch(epoch)
+        return run
+
+    packed = trained(recipes, states)
+    for index, (recipe, state) in enumerate(zip(recipes, states)):
+        alone = trained([recipe], [state])
+        expected, found = alone.state_dict(), packed.state_dict(index)
+        assert set(found) == set(expected) == set(state)
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(packed.history[:, :, index], alone.history[:, :, 0], rtol=1e-4, atol=1e-4)
+    assert not packed.parameters.flat[packed.mask == 0].any()
 
 
 def test_distillation_is_hintons_formula() -> None:
@@ -172,7 +196,7 @@ def test_runs_train_in_order_and_a_student_waits_for_its_teacher(
     pruned: tuple[CifarResNet, Path], tmp_path: Path
 ) -> None:
     np.savez(tmp_path / "cifar10.npz", **_arrays(8, 8))
-    student = {"name": "student", "weights": "r8", "seeds": [1, 2], "teacher": ["wide"]}
+    student = {"name": "student", "weights": "r8", "seeds": [1, 2], "teacher": ["wide"], "pack": "students"}
     runs = {"defaults": {"epochs": 2, "batch": 8}, "runs": [student, {"name": "wide", "depth": 8}]}
     (tmp_path / "runs.json").write_text(json.dumps(runs))
     places = [*("--data", tmp_path), *("--weights", pruned[1]), *("--out", tmp_path / "out")]
@@ -193,6 +217,12 @@ def test_runs_train_in_order_and_a_student_waits_for_its_teacher(
 def test_an_unknown_key_of_a_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs.json").write_text('{"runs": [{"name": "a", "rate": 1}]}')
     with pytest.raises(ValueError, match="a has rate"):
+        read_runs(tmp_path / "runs.json")
+
+
+def test_a_pack_of_different_recipes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "runs.json").write_text('{"runs": [{"name": "a", "pack": "p"}, {"name": "b", "pack": "p", "lr": 1}]}')
+    with pytest.raises(ValueError, match="a and b are in pack p with other settings"):
         read_runs(tmp_path / "runs.json")
 
 
