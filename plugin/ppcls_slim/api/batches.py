@@ -111,12 +111,17 @@ class Batches:
         images, *others = parts
         if len(images.shape) < 2 or not len(images):
             raise SlimError(f"{self._function}: data gives images of shape {list(images.shape)}, not [n, C, H, W]")
-        tensor = paddle.to_tensor(images)
-        floats = tensor if tensor.is_floating_point() else tensor.astype("float32")
-        return [
-            floats.astype("float32") if floats.dtype == paddle.float64 else floats,
-            *map(paddle.to_tensor, others),
-        ]
+        return [_float32(_tensor(images)), *map(_tensor, others)]
+
+
+def _tensor(value: Any) -> paddle.Tensor:
+    return value if isinstance(value, paddle.Tensor) else paddle.to_tensor(value)
+
+
+def _float32(images: paddle.Tensor) -> paddle.Tensor:
+    """NumPy's doubles, and pixels, as networks take them; half precision stays."""
+    half = images.dtype in (paddle.float16, paddle.bfloat16)
+    return images if half or images.dtype == paddle.float32 else images.astype("float32")
 
 
 def batches_of(data: Optional[Data], function: str) -> Optional[Batches]:

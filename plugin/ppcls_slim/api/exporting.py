@@ -88,9 +88,10 @@ def export(
         >>> import paddle, ppcls_slim
         >>> net = paddle.vision.models.LeNet()
         >>> net = ppcls_slim.quantize(net, [paddle.rand([4, 1, 28, 28])])
-        >>> exports = ppcls_slim.export(net, "int8", targets=["openvino"], compare=False)
+        >>> exports = ppcls_slim.export(net, "int8")
         >>> print(exports)
-        openvino: int8/openvino
+        +--------+----------+---------+---...
+        | target | model    | runs in |   weights | latency, batch 1 ...
     """
     check_network(model, "export")
     compression = compression_of(model)

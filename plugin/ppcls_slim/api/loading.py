@@ -39,7 +39,7 @@ def load(path: Union[str, Path], model: Optional[Builds] = None) -> paddle.nn.La
         >>> net = ppcls_slim.prune(net, ppcls_slim.plan(net, [1, 28, 28], pruned_ratio=0.5))
         >>> path = ppcls_slim.save(net, "output/pruned")
         >>> again = ppcls_slim.load(path, paddle.vision.models.LeNet)
-        >>> again.features[0].weight.shape
+        >>> list(again.features[0].weight.shape)
         [3, 1, 3, 3]
     """
     checkpoint = checkpoints.open_checkpoint(str(path), "load")

@@ -37,7 +37,7 @@ def prune(model: paddle.nn.Layer, plan: plans.Plan, data: Optional[Data] = None)
         >>> import paddle, ppcls_slim
         >>> net = paddle.vision.models.LeNet()
         >>> net = ppcls_slim.prune(net, ppcls_slim.plan(net, [1, 28, 28], pruned_ratio=0.5))
-        >>> net.features[0].weight.shape
+        >>> list(net.features[0].weight.shape)
         [3, 1, 3, 3]
     """
     check_network(model, "prune")
