@@ -69,7 +69,7 @@ def _benchmark(arguments: argparse.Namespace) -> None:
 
     config = read_config(arguments) if arguments.config else None
     from ..compat.paddle import default_device
-    from ..compat.paddleclas.logger import init_logger
+    from ..compat.paddleclas.console_log import init_logger
     from ..deploy import benchmark
 
     signals.unwind()
@@ -96,7 +96,7 @@ def _benchmark(arguments: argparse.Namespace) -> None:
 
 
 def _evaluation_data(config: ClasConfig) -> DataLoader:
-    from ..compat.paddleclas.logger import init_logger
+    from ..compat.paddleclas.console_log import init_logger
     from ..engine import engine  # noqa: F401  (makes our data sets known to PaddleClas)
     from ..verify.samples import evaluation_data
 

@@ -36,9 +36,10 @@ def register_backbone(backbone: Any = None, *, name: Optional[str] = None) -> An
         SlimError: it is neither, or another backbone is registered under the name.
 
     Example:
-        >>> @register_backbone
-        ... def my_net(class_num=1000):
-        ...     return MyNet(class_num)
+        >>> import paddle, ppcls_slim
+        >>> @ppcls_slim.register_backbone
+        ... def my_resnet(class_num=1000):
+        ...     return paddle.vision.models.resnet18(num_classes=class_num)
     """
     if backbone is None:
         return lambda given: register_backbone(given, name=name)

@@ -1,4 +1,4 @@
-"""Quantize with PaddleSlim 2.6.0's QAT, and read and change its layers (Paddle 2.6.2 and 3.3.1)."""
+"""Quantize with what PaddleSlim 2.6.0's QAT drives, and read and change its layers (Paddle 2.6.2 and 3.3.1)."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import Any, Optional
 import numpy as np
 
 from .paddle import paddle
-from .paddleslim import load_paddleslim
+
+_CHECKED_ONLY = ("dtype", "window_size")
+"""Options that PaddleSlim checks and does not pass on."""
 
 
 def load_qat(options: dict[str, Any], **hooks: Any) -> Any:
     """Return what ``paddleslim.dygraph.quant.QAT`` drives: ``quantize(model)`` and ``save_quantized_model``.
 
-    ``QAT.quantize`` itself also deep-copies the float model when there is a preprocess, keeps the copy, exports it
-    and leaves static mode on.
+    Made here as PaddleSlim makes it, which then need not be installed. ``QAT.quantize`` itself also deep-copies the
+    float model when there is a preprocess, keeps the copy, exports it and leaves static mode on.
 
     Args:
         options: PaddleSlim's configuration.
         hooks: ``weight_preprocess``, ``act_preprocess``, ``weight_quantize``, ``act_quantize``: classes or None.
     """
-    load_paddleslim()
-    from paddleslim.dygraph.quant import QAT  # found, and patched, by load_paddleslim()
-
-    return QAT(config=options, **hooks).imperative_qat
+    passed_on = {key: value for key, value in options.items() if key not in _CHECKED_ONLY}
+    layers = {f"{key}_layer": value for key, value in hooks.items()}
+    return paddle.quantization.ImperativeQuantAware(**passed_on, **layers)
 
 
 def quantize_inputs(quantizer: Any, model: paddle.nn.Layer) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +24,31 @@ from .comparison import compare_with_dense, export_dense
 from .inference_yml import LABELS
 from .job import ExportJob
 from .paddle_inference import NAME, write_sidecar
-from .side_by_side import Exported, side_by_side, table
+from .side_by_side import Exported, Row, side_by_side, table
 from .target import Target, Verified, find_target
 
 
-def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
+@dataclass(frozen=True)
+class Outcome:
+    """What an export wrote.
+
+    Attributes:
+        done: target -> where it lies, and what verifying it found.
+        rows: of the table dense against compressed of the first target; empty for a dense model.
+        ways: every way of running the model, timed in turns; empty where nothing was compared.
+    """
+
+    done: Mapping[str, Exported]
+    rows: Sequence[Comparison] = ()
+    ways: Sequence[Row] = ()
+
+
+def export(job: ExportJob, compare: bool = True) -> Outcome:
     """Export a model for every target: for ``paddle`` to ``job.folder``, for others to a folder of their name in it.
 
     Args:
         job: the model and what is known about it. Exporting may rearrange the model: it is of no use afterwards.
         compare: also export the dense model, and time both.
-
-    Returns:
-        The rows of the table dense against compressed of the first target; empty for a dense model, and without
-        ``compare``.
 
     Raises:
         SlimError: a target cannot run the model, or an exported model computes something else; the folder of that
@@ -65,14 +76,16 @@ def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
                 if len(job.targets) == 1:
                     raise
                 failed.append(f"{name}: {error}")
+        ways: Sequence[Row] = ()
         if compare and done and (compressed or len(done) > 1):
-            _say_which_to_deploy(job, done)
+            ways = side_by_side(job, done)
+            _say_which_to_deploy(ways)
     for exported in done.values():
         if exported.verified.warning is not None:
             logger.warning(f"ppcls_slim: {exported.verified.warning}")
     if failed:
         raise SlimError("; ".join(failed))
-    return rows
+    return Outcome(done, rows, ways)
 
 
 def export_folder(folder: Path, name: str) -> Path:
@@ -85,8 +98,7 @@ def export_folder(folder: Path, name: str) -> Path:
     return folder if name == PADDLE else folder / name
 
 
-def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported]) -> None:
-    ways = side_by_side(job, done)
+def _say_which_to_deploy(ways: Sequence[Row]) -> None:
     for line in [*table(ways).splitlines(), *(f"ppcls_slim: {line}" for line in advice(ways))]:
         result(line)
 

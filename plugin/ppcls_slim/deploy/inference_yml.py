@@ -8,6 +8,7 @@ The keys are those that PaddleClas's ``deploy/python/predict_cls.py`` reads, so 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -69,6 +70,22 @@ def labels_file(config: ClasConfig) -> Optional[Path]:
     section = (config.get("Infer") or {}).get("PostProcess") or {}
     labels = resolve_ppcls_path(section.get("class_id_map_file"))
     return Path(labels) if labels and Path(labels).is_file() else None
+
+
+def plain_yml(name: str, input_shape: Sequence[int], transform_ops: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the file's text for a model without a PaddleClas configuration.
+
+    Args:
+        name: of the model.
+        input_shape: ``[C, H, W]``.
+        transform_ops: PaddleClas's operators from a decoded image to the input, which ``ppcls-slim predict`` needs;
+            without them the file says only what ``ppcls-slim benchmark`` needs.
+    """
+    content: dict[str, Any] = {"Global": {"model_name": name, "image_shape": [int(side) for side in input_shape]}}
+    if transform_ops:
+        content["PreProcess"] = {"transform_ops": [dict(one) for one in transform_ops]}
+        content["PostProcess"] = {"main_indicator": "Topk", "Topk": {"topk": 5}}
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def inference_yml(config: ClasConfig) -> str:

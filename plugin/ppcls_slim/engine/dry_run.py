@@ -13,7 +13,7 @@ from ..checkpoint import Checkpoint
 from ..common.atomic import write_text
 from ..common.errors import SlimError
 from ..compat.paddle import paddle
-from ..compat.paddleclas.logger import init_logger
+from ..compat.paddleclas.console_log import init_logger
 from ..compat.paddleclas.types import ClasConfig
 from ..config.prune import PruneConfig
 from ..config.section import SlimConfig, read_section

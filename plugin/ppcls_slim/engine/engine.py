@@ -19,14 +19,14 @@ from ..compat.distributed import is_rank0
 from ..compat.layers import unwrap
 from ..compat.paddle import paddle
 from ..compat.paddleclas.config import copy_config
-from ..compat.paddleclas.logger import log_file, say
+from ..compat.paddleclas.console_log import log_file
+from ..compat.paddleclas.logger import say
 from ..compat.paddleclas.stand_ins import Engine, build_dataloader, while_building, while_training
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import SlimConfig, read_section
 from ..deploy.export import export
 from ..prune.plan import Plan
 from ..quant.record import QuantRecord
-from ..report.tables import Comparison
 from ..verify.accuracy import top1
 from . import auto_resume, loading, preflight
 from .banner import banner, write_config
@@ -141,11 +141,11 @@ class SlimEngine(Engine):
         """
         if uniform_output_enabled:
             return super().export(save_path, uniform_output_enabled, ema_module)
-        return export(make_export_job(self.model, self.state, self._run()))
+        return list(export(make_export_job(self.model, self.state, self._run())).rows)
 
-    def export_without_comparison(self) -> list[Comparison]:
+    def export_without_comparison(self) -> None:
         """Export and verify, as :meth:`export`."""
-        return export(make_export_job(self.model, self.state, self._run()), compare=False)
+        export(make_export_job(self.model, self.state, self._run()), compare=False)
 
     def _build_model(self, config: ClasConfig, mode: str = "train") -> paddle.nn.Layer:
         """Stand in for ``ppcls.arch.build_model``: build the dense model, load the checkpoint, and compress."""

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Optional
 
-import numpy as np
-
-from ..common.errors import SlimError
 from ..compat.paddle import paddle
 from ..compat.paddleclas.types import ClasConfig
-from ..config.prune import LATENCY_ENGINES
 from ..config.section import SlimConfig
-from ..deploy.job import ExportJob
 from ..deploy.latency.meter import EngineMeter
+from ..deploy.latency.network_meter import network_meter
 from ..prune.apply import apply_slices
 from ..prune.slices import SlicePlan
-from ..verify.samples import Samples
 from .build import build_untrained, wrapped
 
 
@@ -37,39 +31,12 @@ def latency_meter(
     """
     if slim.prune is None or not slim.prune.by_latency:
         return None
-    on = slim.prune.place
-    engine = on.engine or slim.deploy.targets[0]
-    if engine not in LATENCY_ENGINES:
-        raise SlimError(
-            f"Slim.deploy.targets: latency on {engine} cannot be measured; set Slim.prune.on.engine to one of "
-            f"{', '.join(LATENCY_ENGINES)}"
-        )
-    shape = tuple(slim.prune.input_shape or config["Global"]["image_shape"])
-    noise = np.random.default_rng(0).standard_normal([1, *shape], dtype=np.float32)
+    shape = tuple(config["Global"]["image_shape"])
 
-    def job_of(slices: Optional[SlicePlan], folder: Path) -> ExportJob:
-        return ExportJob(
-            folder=folder,
-            model=wrapped(_without(slices, config, model), config),
-            int8_model=None,
-            dense_model=lambda: wrapped(build_untrained(config), config),
-            input_shape=shape,
-            device="cpu",
-            samples=Samples(noise, "noise"),
-            evaluation=lambda: None,
-            gives_features=False,
-            plan=None,
-            quant=None,
-            top1_dense=None,
-            metric=None,
-            sidecar=lambda verified: {},
-            settings=None,
-            report=None,
-            inference_yml="",
-            labels=None,
-        )
+    def build(slices: Optional[SlicePlan]) -> paddle.nn.Layer:
+        return wrapped(_without(slices, config, model), config)
 
-    return EngineMeter(on, engine, job_of, shape, tell)
+    return network_meter(slim.prune, shape, build, tell, slim.deploy.targets[0])
 
 
 def _without(slices: Optional[SlicePlan], config: ClasConfig, model: paddle.nn.Layer) -> paddle.nn.Layer:

@@ -11,7 +11,7 @@ from ..checkpoint import Checkpoint
 from ..common.errors import SlimError, did_you_mean
 from ..compat.paddle import gpu_available, paddle, usable
 from ..compat.paddleclas.clear_errors import clear_errors
-from ..compat.paddleclas.logger import init_logger
+from ..compat.paddleclas.console_log import init_logger
 from ..compat.paddleclas.stand_ins import averages_weights
 from ..compat.paddleclas.types import ClasConfig, DataLoader
 from ..config.section import SlimConfig, read_section

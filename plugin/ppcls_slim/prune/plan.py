@@ -146,6 +146,16 @@ def apply_plan(plan: Plan, model: paddle.nn.Layer) -> None:
     Raises:
         SlimError: the plan was made for another model; the model is not changed then.
     """
+    check_fits(plan, model)
+    apply_slices(model, plan.slices)
+
+
+def check_fits(plan: Plan, model: paddle.nn.Layer) -> None:
+    """Make sure that a plan was made for a model.
+
+    Raises:
+        SlimError: it was not; the first layer that differs is named.
+    """
     shapes = shapes_of(model)
     for name, piece in plan.slices.params.items():
         if name not in shapes:
@@ -156,7 +166,6 @@ def apply_plan(plan: Plan, model: paddle.nn.Layer) -> None:
                 f"{list(piece.shape)} in the plan. Is Arch the one that was pruned?"
             )
     _check_layers(plan.slices, model)
-    apply_slices(model, plan.slices)
 
 
 def _check_layers(slices: SlicePlan, model: paddle.nn.Layer) -> None:

@@ -23,6 +23,7 @@ from ..compat.qat_layers import (
 )
 from .fake_quant import paddleslim_options
 from .layers import quantized_layers
+from .prepare import rebuild
 from .quantizer import Quantizer, quantizer_of
 from .record import QuantRecord
 
@@ -67,6 +68,23 @@ def convert_weights(trained: paddle.nn.Layer, fresh: paddle.nn.Layer, record: Qu
     for name, scale in scales.items():
         keep_weight_scale(targets[name], scale)
     keep_float_weights(fresh, {id(layer.weight) for layer in targets.values()})
+
+
+def int8_model(trained: paddle.nn.Layer, float_model: paddle.nn.Layer, record: QuantRecord) -> paddle.nn.Layer:
+    """Make the model that is exported in int8, with the trained scales and weights.
+
+    Args:
+        trained: quantized.
+        float_model: dense or pruned as the trained one was before, with any weights; becomes the result.
+        record: how it was quantized.
+
+    Raises:
+        SlimError: int8 cannot express what was trained.
+    """
+    with paddle.utils.unique_name.guard():
+        rebuild(float_model, record, for_export=True)
+    convert_weights(trained, float_model, record)
+    return float_model
 
 
 def input_scale(layer: paddle.nn.Layer, record: QuantRecord) -> Optional[float]:

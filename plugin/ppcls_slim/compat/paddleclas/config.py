@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ...common.overrides import override
 from ...common.yaml_file import read_yaml
@@ -28,14 +29,25 @@ def read_yaml_config(path: Path, overrides: Sequence[str]) -> ClasConfig:
     Raises:
         SlimError: the file is not valid YAML, or an override does not fit what it holds.
     """
-    content = read_yaml(path)
+    config = _with_attributes(read_yaml(path))
+    for one in overrides:
+        override(config, one)
+    amp_switch.patch(config)
+    return config
+
+
+def clas_config(content: Mapping[str, Any]) -> ClasConfig:
+    """Return a configuration, or a section ``Arch`` alone, as PaddleClas reads it from a file."""
+    if "Arch" not in content:
+        content = {"Arch": content}
+    return _with_attributes({"Global": {"device": "cpu"}, **copy.deepcopy(dict(content))})
+
+
+def _with_attributes(content: dict[str, Any]) -> ClasConfig:
     find_ppcls()
     clas = heavy_imports.import_lightly("ppcls.utils.config")
     config: ClasConfig = clas.AttrDict(content)
     clas.create_attr_dict(config)
-    for one in overrides:
-        override(config, one)
-    amp_switch.patch(config)
     return config
 
 

@@ -1,48 +1,48 @@
-"""PaddleClas's logger, for modules that may be imported before PaddleClas was found.
+"""PaddleClas's logger where PaddleClas runs, else Python's logger ``ppcls_slim``.
 
-PaddleClas gives its logger a handler for the console and one for the log file. The first is another here, which shows
-as much as :data:`.console` says; what is written into the file, and how, stays PaddleClas's.
+Rooms that need nothing else of PaddleClas log through it, so that they work without PaddleClas. Python's logger shows
+warnings only, until somebody sets its level (Paddle lets every logger show what is not held back). What PaddleClas's
+shows on the console: :mod:`.console_log`.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
-from ...common.console import Verbosity, console
-from .engine import load_engine
+from ...common.console import Verbosity
 
-load_engine()
-
-from ppcls.utils import logger  # noqa: E402  (after PaddleClas was found)
-
-_init_logger = logger.init_logger
-_CONSOLE = "stream_handler"
-"""The name by which PaddleClas finds its handler, in every release."""
-_EVALUATED = "[Eval][Epoch 0][Avg]"
-"""How PaddleClas begins the line with the result of an evaluation that no training asked for."""
+MODULE = "ppcls.utils.logger"
+NAME = "ppcls_slim"
 PREFIX = "ppcls_slim: "
-_files: list[Path] = []
+_python = logging.getLogger(NAME)
+if _python.level == logging.NOTSET:
+    _python.setLevel(logging.WARNING)
 
 
-def init_logger(*args: Any, **kwargs: Any) -> None:
-    """Stand in for ``ppcls.utils.logger.init_logger``: the handler of the console is ours."""
-    _init_logger(*args, **kwargs)
-    if kwargs.get("log_file"):
-        _files[:] = [Path(kwargs["log_file"])]
-    handlers = logger._logger.handlers
-    ours = _ConsoleHandler()
-    for handler in [one for one in handlers if one.get_name() == _CONSOLE]:
-        ours.setFormatter(handler.formatter)
-        handlers.remove(handler)
-    handlers.insert(0, ours)
+class Logger:
+    """Passes lines on to whoever is in charge when they are logged."""
+
+    def info(self, line: str) -> None:
+        """Log a line of progress."""
+        _in_charge().info("%s", line)
+
+    def warning(self, line: str) -> None:
+        """Log what the user has to know."""
+        _in_charge().warning("%s", line)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else is asked of PaddleClas's (``init_logger``), which is imported for it."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        from .engine import load_engine  # only where somebody asks for PaddleClas's own
+
+        load_engine()
+        return getattr(sys.modules[MODULE], name)
 
 
-def log_file() -> Path:
-    """Where the log of the last engine is written; releases differ in the folder."""
-    return _files[-1]
+logger = Logger()
 
 
 def say(text: str) -> None:
@@ -57,46 +57,12 @@ def result(text: str) -> None:
 
 def _log(text: str, shown_from: Verbosity) -> None:
     for line in text.splitlines():
-        _python_logger().info("%s", line, extra={"shown_from": shown_from})
+        _in_charge().info("%s", line, extra={"shown_from": shown_from})
 
 
-def _python_logger() -> logging.Logger:
-    """PaddleClas's, which has handlers once an engine was made."""
-    return logger._logger or logging.getLogger("ppcls")
+def _in_charge() -> logging.Logger:
+    """PaddleClas's, if somebody has set it up."""
+    return getattr(sys.modules.get(MODULE), "_logger", None) or _python
 
 
-class _ConsoleHandler(logging.Handler):
-    """Writes to what is the standard output now: a progress bar stands in for it, for a while."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.set_name(_CONSOLE)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Show a line of the log, if it is one to show; without time and name, unless the whole log is shown."""
-        text = self._shown(record)
-        if text is None:
-            return
-        stream = sys.stderr if self._is_aside(record) else sys.stdout
-        try:
-            stream.write(f"{text}\n")
-            stream.flush()
-        except Exception:  # as the handlers of Python's logging do
-            self.handleError(record)
-
-    def _shown(self, record: logging.LogRecord) -> Optional[str]:
-        if console.verbosity == Verbosity.VERBOSE:
-            return self.format(record)
-        message = record.getMessage()
-        if record.levelno >= logging.WARNING:
-            return f"{record.levelname.lower()}: {message.removeprefix(PREFIX)}"
-        shown_from = Verbosity.QUIET if message.startswith(_EVALUATED) else getattr(record, "shown_from", None)
-        return None if shown_from is None or shown_from > console.verbosity else message.removeprefix(PREFIX)
-
-    @staticmethod
-    def _is_aside(record: logging.LogRecord) -> bool:
-        """Warnings are no result: ``-q`` may be read by a program."""
-        return console.verbosity != Verbosity.VERBOSE and record.levelno >= logging.WARNING
-
-
-__all__ = ["init_logger", "log_file", "logger", "result", "say"]
+__all__ = ["PREFIX", "logger", "result", "say"]

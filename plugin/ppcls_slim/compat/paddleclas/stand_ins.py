@@ -20,7 +20,7 @@ from ..paddle.saved_files import SavedWeights, paddle_load_restricted
 from ..patching import replaced
 from .clear_errors import with_key
 from .engine import load_engine
-from .logger import init_logger
+from .console_log import init_logger
 
 ppcls_engine: ModuleType = load_engine()
 

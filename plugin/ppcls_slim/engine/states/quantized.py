@@ -105,6 +105,4 @@ class Quantized(State):
         """
         with paddle.utils.unique_name.guard():
             self.float_state.rebuild(dense)
-            prepare.rebuild(dense, self.record, for_export=True)
-        convert.convert_weights(trained, dense, self.record)
-        return dense
+        return convert.int8_model(trained, dense, self.record)
