@@ -26,11 +26,11 @@ class Logger:
 
     def info(self, line: str) -> None:
         """Log a line of progress."""
-        _in_charge().info("%s", line)
+        _in_charge().info(line)
 
     def warning(self, line: str) -> None:
         """Log what the user has to know."""
-        _in_charge().warning("%s", line)
+        _in_charge().warning(line)
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else is asked of PaddleClas's (``init_logger``), which is imported for it."""
@@ -57,7 +57,7 @@ def result(text: str) -> None:
 
 def _log(text: str, shown_from: Verbosity) -> None:
     for line in text.splitlines():
-        _in_charge().info("%s", line, extra={"shown_from": shown_from})
+        _in_charge().info(line, extra={"shown_from": shown_from})
 
 
 def _in_charge() -> logging.Logger:

@@ -19,8 +19,8 @@ from ..paddle import paddle
 from ..paddle.saved_files import SavedWeights, paddle_load_restricted
 from ..patching import replaced
 from .clear_errors import with_key
-from .engine import load_engine
 from .console_log import init_logger
+from .engine import load_engine
 
 ppcls_engine: ModuleType = load_engine()
 
