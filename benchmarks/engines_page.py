@@ -75,7 +75,7 @@ CHINESE = Words(
         "每个骨干网络运行一次，各栏轮流计时。表中依次为同一网络在各引擎中的 FP32 / BF16 / int8；加速比是该引擎"
         "中的 FP32 : int8。int8 起初不到 {enough} 倍时，再试 `Slim.quant.skip: auto-speed`（`+` 之后是保持浮点"
         "的层数）。随后是引擎以 int8 运行的卷积和矩阵乘法的数量；最后一栏是 NNCF 量化同一网络后在 OpenVINO 中的"
-        "延时。ResNet50_vd@0.5 剪掉了一半卷积核（通道数为 16 的倍数），与稠密的 FP32 相比。数据表："
+        "延时。ResNet50_vd@0.5 剪掉了一半滤波器（通道数为 16 的倍数），与稠密的 FP32 相比。数据表："
         "[coverage/engines.csv](coverage/engines.csv)。"
     ),
     backbone="骨干网络",

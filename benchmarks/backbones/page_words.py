@@ -126,8 +126,8 @@ CHINESE = Words(
         "过 20 层的段）。整个网络的 logits 也作比较，但要求较松：在未经训练的网络中，一个值取整到另一级就会改变"
         "其后所有的层（不超过 0.25，或 1e-6 的噪声所引起变化的三倍；int8 不超过 0.5，或量化浮点模型所引起变化的"
         "两倍）。",
-        "**FLOPs** 是卷积层和全连接层的乘加次数，图像大小为模型自己的大小。**冻结**是不能去掉的卷积核占全部卷积"
-        "核的比例。**秒**是分析、打分和选择所用的单线程处理器时间。",
+        "**FLOPs** 是卷积层和全连接层的乘加次数，图像大小为模型自己的大小。**冻结**是不能去掉的滤波器占全部滤波"
+        "器的比例。**秒**是分析、打分和选择所用的单线程处理器时间。",
     ),
     conjunction=" 与 ",
     between_releases=" 与 ",
@@ -145,7 +145,7 @@ CHINESE = Words(
     in_lists={"prune": "剪枝", "quant": "量化"},
     result="{job}，{version}",
     their_result="int8，PaddleSlim",
-    frozen="### 哪些卷积核被冻结，为什么",
+    frozen="### 哪些滤波器被冻结，为什么",
     refused="### 哪些被拒绝或失败，为什么",
     colon="：",
     line="- {name}，{job}，{versions}：{result}：{error}",
@@ -160,7 +160,7 @@ CHINESE = Words(
     },
     reasons={
         r"sizes written in the code \((\w+)\)": r"代码中写死了大小（\1）",
-        r"a single (unit|channel): all of its filters are tied to each other": "只有一个可剪通道，所有卷积核互相绑定",
+        r"a single (unit|channel): all of its filters are tied to each other": "只有一个可剪通道，所有滤波器互相绑定",
         r"layer_norm over channels": "沿通道的 layer_norm",
         r"group_norm over channels": "沿通道的 group_norm",
         r"mean over channels": "沿通道求均值",

@@ -1,6 +1,6 @@
 """Print the table paper against ours, in Markdown, from the JSON records of ``train.py``.
 
-Usage: python table.py [results]
+Usage: python table.py [--chinese] [results]
 
 A row is reproduced when our mean is not below the paper's by more than the paper's own spread, or
 than 0.3 points where the paper gives none. The result of a run is its last epoch, never its best.
@@ -12,6 +12,8 @@ import json
 import sys
 from collections import defaultdict
 from pathlib import Path
+
+from table_zh import HEAD, in_chinese
 
 TOLERANCE = 0.3
 
@@ -46,12 +48,14 @@ def line(published: dict, records: list[dict]) -> str:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "results"
-    rows = load(folder)
-    print("| row | the paper's claim | paper | ours: mean (seeds) | difference | |")
+    given = [argument for argument in sys.argv[1:] if argument != "--chinese"]
+    chinese = "--chinese" in sys.argv
+    rows = load(Path(given[0]) if given else Path(__file__).parent / "results")
+    print(HEAD if chinese else "| row | the paper's claim | paper | ours: mean (seeds) | difference | |")
     print("| --- | --- | --- | --- | --- | --- |")
     for published in json.loads((Path(__file__).parent / "published.json").read_text())["rows"]:
-        print(line(published, rows.get(published["row"], [])))
+        text = line(published, rows.get(published["row"], []))
+        print(in_chinese(text) if chinese else text)
 
 
 if __name__ == "__main__":

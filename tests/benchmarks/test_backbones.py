@@ -210,7 +210,8 @@ def test_the_chinese_page_has_the_same_figures(tmp_path):
     write(table, [a_row(result=OK, flops_removed=0.5, frozen="18 x layer_norm over channels; 1 x something new")])
     for name in ("page.md", "page.zh.md"):
         write_page(tmp_path / name, [table])
-    english, chinese = ((tmp_path / name).read_text(encoding="utf-8").splitlines() for name in ("page.md", "page.zh.md"))
+    pages = [(tmp_path / name).read_text(encoding="utf-8").splitlines() for name in ("page.md", "page.zh.md")]
+    english, chinese = pages
     assert "| ResNet18 | 50.0 % |  |  | ok |" in chinese
     assert [row.count("|") for row in chinese] == [row.count("|") for row in english]
     assert "- ResNet18：18 × 沿通道的 layer_norm；1 × something new" in chinese

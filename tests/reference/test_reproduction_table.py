@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "benchmarks" / "cifar10_repro"
 sys.path.insert(0, str(FOLDER))
 import table  # noqa: E402
+from table_zh import in_chinese  # noqa: E402
 
 PUBLISHED = json.loads((FOLDER / "published.json").read_text())["rows"]
 
@@ -55,5 +56,8 @@ def test_the_result_is_the_last_epoch_and_the_curve_is_complete() -> None:
 def test_the_documentation_shows_this_table() -> None:
     rows = table.load(FOLDER / "results")
     page = (ROOT / "docs" / "reproduction.md").read_text()
+    chinese = (ROOT / "docs" / "reproduction.zh.md").read_text()
     for published in PUBLISHED:
-        assert table.line(published, rows.get(published["row"], [])) in page, published["claim"]
+        line = table.line(published, rows.get(published["row"], []))
+        assert line in page, published["claim"]
+        assert in_chinese(line) in chinese, published["claim"]
