@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +48,7 @@ def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
     done: dict[str, Exported] = {}
     rows: list[Comparison] = []
     failed: list[str] = []
+    busy: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         for name in job.targets:
             folder = export_folder(job.folder, name)
@@ -59,14 +60,16 @@ def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
                 if compare and compressed:
                     dense = Path(scratch) / f"dense-{name}"
                     baseline = (export_dense(one, target, dense), dense)
-                    rows = rows or compare_with_dense(one, target, verified, *baseline)
+                    rows = rows or compare_with_dense(one, target, verified, *baseline, busy.append)
                 done[name] = Exported(target, folder, verified, baseline)
             except SlimError as error:
                 if len(job.targets) == 1:
                     raise
                 failed.append(f"{name}: {error}")
         if compare and done and (compressed or len(done) > 1):
-            _say_which_to_deploy(job, done)
+            _say_which_to_deploy(job, done, busy.append)
+    for line in busy[:1]:
+        logger.warning(f"ppcls_slim: {line}")
     for exported in done.values():
         if exported.verified.warning is not None:
             logger.warning(f"ppcls_slim: {exported.verified.warning}")
@@ -85,8 +88,8 @@ def export_folder(folder: Path, name: str) -> Path:
     return folder if name == PADDLE else folder / name
 
 
-def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported]) -> None:
-    ways = side_by_side(job, done)
+def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported], warn: Callable[[str], None]) -> None:
+    ways = side_by_side(job, done, warn)
     for line in [*table(ways).splitlines(), *(f"ppcls_slim: {line}" for line in advice(ways))]:
         result(line)
 
