@@ -135,8 +135,9 @@ def _value(value: Optional[float], unit: str, spread: Optional[tuple[float, floa
 
 
 def short(milliseconds: float) -> str:
-    """Four digits or so: ``0.571``, ``59.35``, ``1234.6``."""
-    return f"{milliseconds:.{3 if milliseconds < 10 else 2 if milliseconds < 100 else 1}f}"
+    """Four digits: ``0.571``, ``59.35``, ``261.8``, ``1235``."""
+    digits = next((digits for limit, digits in ((10, 3), (100, 2), (1000, 1)) if milliseconds < limit), 0)
+    return f"{milliseconds:.{digits}f}"
 
 
 def si(number: float) -> str:
