@@ -106,12 +106,13 @@ def test_of_several_processes_the_first_shows_progress(monkeypatch, capsys):
     assert capsys.readouterr().out == "process 0\n"
 
 
-def test_facts_are_shown_once_by_a_command(capsys):
+def test_facts_are_shown_once_and_those_of_a_second_stage_where_they_differ(capsys):
     console = Console()
     console.begin(Verbosity.NORMAL)
-    console.introduce(["model"])
+    console.introduce(["model", "first output"], again=True)
+    console.introduce(["model", "second output"], again=True)
     console.introduce(["model of the export"])
-    assert capsys.readouterr().out == "model\n"
+    assert capsys.readouterr().out == "model\nfirst output\nsecond output\n"
 
 
 @pytest.mark.paddle26

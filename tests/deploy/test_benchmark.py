@@ -33,7 +33,10 @@ def test_models_are_measured_against_the_first(cli, exported, tmp_path):
     assert [row["batch"] for row in rows] == [1, 1, 4, 4]
     assert [row["speed_up"] for row in rows[::2]] == [1.0, 1.0]
     assert rows[1]["speed_up"] == pytest.approx(rows[0]["median_ms"] / rows[1]["median_ms"])
-    assert all(row["p90_ms"] >= row["median_ms"] > 0 for row in rows)
+    assert all(row["p90_ms"] >= row["median_ms"] >= row["p10_ms"] > 0 and row["variation"] >= 0 for row in rows)
+    assert all("busy machine" in warning for warning in figures["warnings"])
+    assert done.err.count("warning: ") == len(figures["warnings"])
+    assert max(len(line) for line in done.out.splitlines() if line.startswith(("|", "+"))) <= 120
     assert rows[0]["top1"] == pytest.approx(0.9944, abs=1e-4)
     assert "99.44 %" in done.out
     assert "speed-up" in done.out

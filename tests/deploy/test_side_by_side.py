@@ -12,12 +12,14 @@ from ppcls_slim.compat.paddleclas.logger import logger
 from ppcls_slim.deploy.advice import advice
 from ppcls_slim.deploy.side_by_side import Row, accuracy_holds, table
 from ppcls_slim.deploy.target import Verified, runners
+from ppcls_slim.deploy.timing import Latency
 from ppcls_slim.verify.agreement import Agreement, agreement
 
 
 def row(name, model, precision, milliseconds, dense=10.0, top1=None, holds=True):
     found = Agreement(top1, top1)
-    return Row(name, model, precision, Path(name), 1000, milliseconds, dense / milliseconds, found, holds)
+    latency = Latency(milliseconds, 0.9 * milliseconds, 1.2 * milliseconds, 0.05)
+    return Row(name, model, precision, Path(name), 1000, latency, dense / milliseconds, found, holds)
 
 
 DENSE = row("paddle", "dense", "fp32", 10.0)
@@ -119,6 +121,8 @@ def test_of_a_dense_model_the_fastest_engine_is_named():
 def test_the_table_has_a_line_for_every_way():
     shown = table([DENSE, row("paddle", "exported", "int8", 4.0, top1=0.875)])
     assert "2.50 x" in shown
+    assert "4.000 (3.600..4.800)" in shown
+    assert max(map(len, shown.splitlines())) <= 120
     assert shown.count("87.50 %") == 2
 
 

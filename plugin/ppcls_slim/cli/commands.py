@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -75,7 +76,7 @@ def _benchmark(arguments: argparse.Namespace) -> None:
     signals.unwind()
     init_logger()  # which PaddleClas's Engine does elsewhere
     device = arguments.device or default_device()
-    folders = arguments.folders
+    folders, warnings = arguments.folders, list[str]()
     if arguments.engine is not None:
         folders = [export for folder in folders for export in benchmark.exports_in(folder, arguments.engine)]
     measured = benchmark.benchmark(
@@ -88,11 +89,14 @@ def _benchmark(arguments: argparse.Namespace) -> None:
         _evaluation_data(config) if config else None,
         arguments.samples,
         console.note,
+        warnings.append,
     )
     print(benchmark.table(measured))
     print(f"{device}, {arguments.threads} thread(s), {arguments.runs} runs of each in turns")
     if arguments.json:
-        benchmark.write_json(arguments.json, measured, device, arguments.threads)
+        benchmark.write_json(arguments.json, measured, device, arguments.threads, warnings)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _evaluation_data(config: ClasConfig) -> DataLoader:

@@ -31,19 +31,26 @@ class Console:
 
     def __init__(self) -> None:
         self.verbosity = Verbosity.VERBOSE
-        self._introduced = False
+        self._introduced: list[str] = []
 
     def begin(self, verbosity: Verbosity) -> None:
         """A command begins."""
         self.verbosity = verbosity
-        self._introduced = False
+        self._introduced = []
 
-    def introduce(self, lines: list[str]) -> None:
-        """Show what a command works on, once: a training with two stages and an export makes three engines."""
-        if not self._introduced:
-            self._introduced = True
+    def introduce(self, lines: list[str], again: bool = False) -> None:
+        """Show what a command works on.
+
+        Args:
+            lines: the facts.
+            again: show what is new where that was done already, as in the second stage of a training. Without it, an
+                engine that exports what a training left is not introduced.
+        """
+        if again or not self._introduced:
             for line in lines:
-                self.tell(line)
+                if line not in self._introduced:
+                    self.tell(line)
+            self._introduced += lines
 
     def tell(self, line: str) -> None:
         """Show what is not in the log because the log has it in another form."""

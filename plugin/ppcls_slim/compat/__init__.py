@@ -10,6 +10,8 @@
 - ``paddle_inference``, ``quiet_passes``: the configuration of Paddle Inference.
 - ``onnx_conversion``, ``onnx_server``: ``paddle2onnx``, in a process of its own.
 - ``unpickling``, ``paddle/saved_files``: files of ``paddle.save``, loaded without running anything in them.
+- ``startup_noise``, ``deferred``: what Paddle writes and what PaddleClas imports without need.
+- ``versions``, ``installed``: versions of packages that are not imported.
 - ``reparameterization``, ``distributed``, ``patching``: blocks with branches, processes, and changes for a while.
 
 ``tests/compat/test_boundary.py`` holds that no other folder does any of this.

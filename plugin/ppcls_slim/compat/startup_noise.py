@@ -8,6 +8,7 @@ Delete when: Paddle is imported silently.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -15,6 +16,7 @@ import warnings
 ERRORS_ONLY = "2"
 _GLOG = "GLOG_minloglevel"
 _MESSAGES = ("No ccache found", "pkg_resources is deprecated", ".*invalid escape sequence.*")
+_LOGGERS = ("paddle.static.io", "paddle.static.pir_io")
 _CATEGORIES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 
 
@@ -30,3 +32,9 @@ def hold_back() -> None:
         warnings.filterwarnings("ignore", message=message)
     for category in _CATEGORIES:
         warnings.filterwarnings("ignore", category=category)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_is_no_deprecation)
+
+
+def _is_no_deprecation(record: logging.LogRecord) -> bool:
+    return "deprecated" not in record.getMessage()

@@ -18,13 +18,14 @@ from ..common.yaml_file import read_yaml
 from ..compat.paddle import paddle
 from ..compat.paddleclas.types import DataLoader
 from ..config.deploy import target_names
-from ..report.tables import si
+from ..report.tables import WIDTH, short, si
 from ..verify.agreement import Agreement, agreement
 from .export import export_folder
 from .paddle_inference import NAME, read_sidecar
 from .predict import settings_file
 from .target import Runner, Target, runners, target_of
-from .timing import timings
+from .timing import Measured as Timed
+from .timing import measure
 
 ALL = "all"
 """Every precision, or every engine."""
@@ -43,7 +44,9 @@ class Measured:
         file_bytes: size of its file of weights.
         batch: images at a time.
         median_ms: latency of a batch.
+        p10_ms: one of ten runs took no longer.
         p90_ms: nine of ten runs took no longer.
+        variation: standard deviation / mean of the latency, see :class:`.timing.Latency`.
         images_per_s: batch / median.
         speed_up: median of the first row / median of this one, same batch, same run.
         top1: share of right predictions on the evaluation data, None without data.
@@ -56,7 +59,9 @@ class Measured:
     file_bytes: int
     batch: int
     median_ms: float
+    p10_ms: float
     p90_ms: float
+    variation: float
     images_per_s: float
     speed_up: float
     top1: Optional[float]
@@ -83,6 +88,7 @@ def benchmark(
     loader: Optional[DataLoader] = None,
     limit: Optional[int] = None,
     log: Callable[[str], None] = print,
+    warn: Callable[[str], None] = print,
 ) -> list[Measured]:
     """Measure exported models in turns, so that noise of the machine meets all alike.
 
@@ -97,6 +103,7 @@ def benchmark(
         loader: evaluation data ``(images, labels)``; None measures no accuracy.
         limit: samples of it at most; None: all.
         log: takes a line of progress.
+        warn: takes a line that says that the machine was busy.
 
     Raises:
         SlimError: a folder holds no exported model, or cannot run as asked.
@@ -106,7 +113,10 @@ def benchmark(
     measured = []
     for batch in batches:
         log(f"batch {batch}: {runs} runs of each ...")
-        medians, p90 = _time_batch(models, batch, runs)
+        timed = _time_batch(models, batch, runs)
+        if timed.warning is not None:
+            warn(f"batch {batch}: {timed.warning}")
+        first = timed.latencies[0].median_ms
         measured += [
             Measured(
                 model=str(one.folder),
@@ -114,14 +124,13 @@ def benchmark(
                 precision=one.run.precision,
                 file_bytes=(one.folder / one.target.weights).stat().st_size,
                 batch=batch,
-                median_ms=float(medians[i]),
-                p90_ms=float(p90[i]),
-                images_per_s=1e3 * batch / float(medians[i]),
-                speed_up=float(medians[0] / medians[i]),
-                top1=found[i].top1,
-                same_as_first=found[i].same,
+                **asdict(latency),
+                images_per_s=1e3 * batch / latency.median_ms,
+                speed_up=first / latency.median_ms,
+                top1=agrees.top1,
+                same_as_first=agrees.same,
             )
-            for i, one in enumerate(models)
+            for one, latency, agrees in zip(models, timed.latencies, found)
         ]
     return measured
 
@@ -177,13 +186,12 @@ def _accuracies(
     return found
 
 
-def _time_batch(models: Sequence[Loaded], batch: int, runs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Median and 90th percentile ``[len(models)]``, in milliseconds."""
+def _time_batch(models: Sequence[Loaded], batch: int, runs: int) -> Timed:
+    """Time all models with one batch size."""
     inputs = {
         one.shape: np.random.default_rng(0).standard_normal([batch, *one.shape]).astype(np.float32) for one in models
     }
-    taken = timings([partial(one.run, inputs[one.shape]) for one in models], runs) * 1e3
-    return np.median(taken, axis=0), np.percentile(taken, 90, axis=0)
+    return measure([partial(one.run, inputs[one.shape]) for one in models], runs)
 
 
 def input_shape(folder: Path) -> tuple[int, ...]:
@@ -200,31 +208,44 @@ def input_shape(folder: Path) -> tuple[int, ...]:
 
 
 def table(measured: Sequence[Measured]) -> str:
-    """One line a model and batch size."""
-    accuracy = any(one.top1 is not None for one in measured)
-    head = ["model", "engine", "runs in", "weights", "batch", "median", "90 %", "images/s", "speed-up"]
-    shown = PrettyTable([*head, "top-1", "as the first"] if accuracy else head)
+    """One line a model and batch size; below, where accuracy was measured, one line a model."""
+    rows: list[list[str]] = []
+    for one in measured:
+        spread = f"{short(one.median_ms)} ({short(one.p10_ms)}..{short(one.p90_ms)})"
+        size, speed, gain = f"{si(one.file_bytes)}B", f"{one.images_per_s:.1f}", f"{one.speed_up:.2f} x"
+        rows.append([one.model, one.engine, one.precision, size, str(one.batch), spread, speed, gain])
+    head = ["model", "engine", "runs in", "weights", "batch", "ms (10..90 %)", "images/s", "speed-up"]
+    last = [number for number, (one, after) in enumerate(zip(measured, measured[1:])) if one.batch != after.batch]
+    shown = [_table(head, rows, last)]
+    ways = [one for one in measured if one.batch == measured[0].batch and one.top1 is not None]
+    if ways:
+        accuracy = [[f"{100 * share:.2f} %" for share in (one.top1 or 0.0, one.same_as_first or 0.0)] for one in ways]
+        rows = [[one.model, one.engine, one.precision, *shares] for one, shares in zip(ways, accuracy)]
+        shown.append(_table([*head[:3], "top-1", "as the first"], rows, []))
+    return "\n".join(shown)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], last: Sequence[int]) -> str:
+    """Columns of text to the left, of numbers to the right; of long paths the end. Lines follow the rows ``last``."""
+    others = [max(map(len, cells)) + 3 for cells in zip(head[1:], *(row[1:] for row in rows))]
+    room = max(WIDTH - sum(others) - 4, len("...model"))
+    shown = PrettyTable(head)
     shown.align = "r"
     for column in head[:3]:
         shown.align[column] = "l"
-    batch = measured[0].batch
-    for one in measured:
-        if one.batch != batch:
-            shown.add_divider()
-            batch = one.batch
-        row = [one.model, one.engine, one.precision, f"{si(one.file_bytes)}B", one.batch, f"{one.median_ms:.3f} ms"]
-        row += [f"{one.p90_ms:.3f} ms", f"{one.images_per_s:.1f}", f"{one.speed_up:.2f} x"]
-        shares = ["" if share is None else f"{100 * share:.2f} %" for share in (one.top1, one.same_as_first)]
-        shown.add_row([*row, *shares] if accuracy else row)
+    for number, (model, *row) in enumerate(rows):
+        path = model if len(model) <= room else f"…{model[1 - room :]}"
+        shown.add_row([path, *row], divider=number in last)
     return shown.get_string()
 
 
-def write_json(path: Path, measured: Sequence[Measured], device: str, threads: int) -> None:
-    """Write the figures, and what they were measured with."""
+def write_json(path: Path, measured: Sequence[Measured], device: str, threads: int, warnings: Sequence[str]) -> None:
+    """Write the figures, what they were measured with, and what speaks against them."""
     content = {
         "paddle": paddle.__version__,
         "device": device,
         "threads": threads,
+        "warnings": list(warnings),
         "measured": [asdict(one) for one in measured],
     }
     atomic.write_json(path, content)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Optional
@@ -15,7 +16,7 @@ from ..prune.plan import Plan
 from ..report.tables import Comparison, comparison_table, summary
 from .job import ExportJob
 from .target import Runner, Target, Verified, find_target
-from .timing import latencies
+from .timing import measure
 
 RUNS = 20
 """Timed runs of each model where ``Slim.report`` does not say."""
@@ -39,7 +40,7 @@ def export_dense(job: ExportJob, target: Target, folder: Path) -> Target:
 
 
 def compare_with_dense(
-    job: ExportJob, target: Target, verified: Verified, baseline: Target, dense: Path
+    job: ExportJob, target: Target, verified: Verified, baseline: Target, dense: Path, warn: Callable[[str], None]
 ) -> list[Comparison]:
     """Time the dense model and the export, and log the table.
 
@@ -49,13 +50,14 @@ def compare_with_dense(
         verified: what verifying it found.
         baseline: what :func:`export_dense` returned.
         dense: folder of the dense model.
+        warn: takes the line that says that the machine was busy.
 
     Returns:
         The rows of the table.
     """
     both = ((baseline, dense), (target, job.folder))
     before, after = ((folder / one.weights).stat().st_size for one, folder in both)
-    latency = _latency(job, target.engine, [one.load(folder, job.device) for one, folder in both])
+    latency = _latency(job, target.engine, [one.load(folder, job.device) for one, folder in both], warn)
     rows = [*verified.rows, *_of_plan(job.plan), Comparison("file of weights", before, after, "B"), *latency]
     lines = comparison_table(rows, *target.headings).splitlines()
     if job.plan is not None and job.quant is None:
@@ -75,12 +77,16 @@ def _of_plan(plan: Optional[Plan]) -> list[Comparison]:
     ]
 
 
-def _latency(job: ExportJob, engine: str, runs: Sequence[Runner]) -> list[Comparison]:
+def _latency(job: ExportJob, engine: str, runs: Sequence[Runner], warn: Callable[[str], None]) -> list[Comparison]:
     report = job.report or ReportConfig(latency_runs=RUNS)
     where = "GPU" if job.device == "gpu" else f"one thread, {engine}"
     rows = []
     for batch in report.batch_sizes:
         images = np.random.default_rng(0).standard_normal([batch, *job.input_shape]).astype(np.float32)
-        dense, compressed = latencies([partial(run, images) for run in runs], report.latency_runs)
-        rows.append(Comparison(f"latency, batch {batch}, {where}", dense, compressed, "ms"))
+        found = measure([partial(run, images) for run in runs], report.latency_runs)
+        if found.warning is not None:
+            warn(found.warning)
+        dense, compressed = found.latencies
+        row = Comparison(f"latency, batch {batch}, {where}", dense.median_ms, compressed.median_ms, "ms")
+        rows.append(replace(row, spread_before=dense.spread, spread_after=compressed.spread))
     return rows

@@ -59,6 +59,7 @@ def export(job: ExportJob, compare: bool = True) -> Outcome:
     done: dict[str, Exported] = {}
     rows: list[Comparison] = []
     failed: list[str] = []
+    busy: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         for name in job.targets:
             folder = export_folder(job.folder, name)
@@ -70,7 +71,7 @@ def export(job: ExportJob, compare: bool = True) -> Outcome:
                 if compare and compressed:
                     dense = Path(scratch) / f"dense-{name}"
                     baseline = (export_dense(one, target, dense), dense)
-                    rows = rows or compare_with_dense(one, target, verified, *baseline)
+                    rows = rows or compare_with_dense(one, target, verified, *baseline, busy.append)
                 done[name] = Exported(target, folder, verified, baseline)
             except SlimError as error:
                 if len(job.targets) == 1:
@@ -78,8 +79,10 @@ def export(job: ExportJob, compare: bool = True) -> Outcome:
                 failed.append(f"{name}: {error}")
         ways: Sequence[Row] = ()
         if compare and done and (compressed or len(done) > 1):
-            ways = side_by_side(job, done)
+            ways = side_by_side(job, done, busy.append)
             _say_which_to_deploy(ways)
+    for line in busy[:1]:
+        logger.warning(f"ppcls_slim: {line}")
     for exported in done.values():
         if exported.verified.warning is not None:
             logger.warning(f"ppcls_slim: {exported.verified.warning}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..verify.agreement import Agreement, agreement
 from .job import ExportJob
 from .parity import Int8Options, int8_options
 from .target import Runner, Target, Verified, runners
-from .timing import latencies
+from .timing import Latency, measure
 
 RUNS = 20
 DENSE, EXPORTED = "dense", "exported"
@@ -49,7 +49,7 @@ class Row:
         precision: what it runs in.
         folder: where it lies.
         file_bytes: size of its file of weights.
-        milliseconds: latency of one image, one thread.
+        latency: of one image, one thread.
         gain: latency of the dense model in FP32 in the same engine / of this.
         found: top-1, and the share of predictions as trained.
         holds: whether its accuracy is within ``Slim.quant.verify_threshold`` of the trained model's.
@@ -60,50 +60,58 @@ class Row:
     precision: str
     folder: Path
     file_bytes: int
-    milliseconds: float
+    latency: Latency
     gain: float
     found: Agreement
     holds: bool = True
 
+    @property
+    def milliseconds(self) -> float:
+        """Median latency."""
+        return self.latency.median_ms
 
-def side_by_side(job: ExportJob, exported: Mapping[str, Exported]) -> list[Row]:
+
+def side_by_side(job: ExportJob, exported: Mapping[str, Exported], warn: Callable[[str], None]) -> list[Row]:
     """Time all ways of running the model in turns, batch 1, one thread.
 
     Args:
         job: whose targets were written.
         exported: name of a target -> what was exported for it.
+        warn: takes the line that says that the machine was busy.
 
     Returns:
         The rows; of a target, FP32 of the dense model first.
     """
     ways = [way for name, one in exported.items() for way in _ways(name, one, job)]
     image = np.random.default_rng(0).standard_normal([1, *job.input_shape]).astype(np.float32)
-    taken = latencies([partial(way.run, image) for way in ways], RUNS)
+    measured = measure([partial(way.run, image) for way in ways], RUNS)
+    if measured.warning is not None:
+        warn(measured.warning)
     settings = job.quant_settings
     threshold = Int8Options().threshold if settings is None else settings.verify_threshold
     first: dict[str, float] = {}
     rows = []
-    for way, milliseconds in zip(ways, taken):
-        gain = first.setdefault(way.name, milliseconds) / milliseconds
+    for way, latency in zip(ways, measured.latencies):
+        gain = first.setdefault(way.name, latency.median_ms) / latency.median_ms
         size = (way.folder / way.target.weights).stat().st_size
         verified = exported[way.name].verified
         found = _found(way, ways, verified, job)
         holds = way.model == DENSE or accuracy_holds(found, verified, threshold, len(job.samples.images))
-        rows.append(Row(way.name, way.model, way.run.precision, way.folder, size, milliseconds, gain, found, holds))
+        rows.append(Row(way.name, way.model, way.run.precision, way.folder, size, latency, gain, found, holds))
     return rows
 
 
 def table(rows: Sequence[Row]) -> str:
     """One line a row; targets are divided."""
     shown = PrettyTable(
-        ["target", "model", "runs in", "weights", "latency, batch 1", "speed-up", "top-1", "as trained"]
+        ["target", "model", "runs in", "weights", "ms, batch 1 (10..90 %)", "speed-up", "top-1", "as trained"]
     )
     shown.align = "r"
     for column in ("target", "model", "runs in"):
         shown.align[column] = "l"
     for number, row in enumerate(rows):
         last = number + 1 == len(rows) or rows[number + 1].name != row.name
-        size, latency, gain = f"{si(row.file_bytes)}B", f"{row.milliseconds:.3f} ms", f"{row.gain:.2f} x"
+        size, latency, gain = f"{si(row.file_bytes)}B", str(row.latency), f"{row.gain:.2f} x"
         accuracy = [_percent(row.found.top1), _percent(row.found.same)]
         shown.add_row([row.name, row.model, row.precision, size, latency, gain, *accuracy], divider=last)
     return shown.get_string()

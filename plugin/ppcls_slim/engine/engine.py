@@ -149,7 +149,7 @@ class SlimEngine(Engine):
 
     def _build_model(self, config: ClasConfig, mode: str = "train") -> paddle.nn.Layer:
         """Stand in for ``ppcls.arch.build_model``: build the dense model, load the checkpoint, and compress."""
-        console.introduce(banner(self.original_config, self, log_file()))
+        console.introduce(banner(self.original_config, self, log_file()), again=self.mode == "train")
         if self._found is not None:
             say(f"ppcls_slim: {self._found}")
         run, state = self._run(), state_of(self.checkpoint)

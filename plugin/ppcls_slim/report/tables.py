@@ -94,12 +94,16 @@ class Comparison:
         before: figure of the model that was compressed; None where it is not known.
         after: figure of the compressed model; None where it is not known.
         unit: ``%``, ``ms``, ``B``, or empty for a count.
+        spread_before: 10th and 90th percentile of what ``before`` is the median of, None for other figures.
+        spread_after: the same of ``after``.
     """
 
     what: str
     before: Optional[float]
     after: Optional[float]
     unit: str = ""
+    spread_before: Optional[tuple[float, float]] = None
+    spread_after: Optional[tuple[float, float]] = None
 
 
 def comparison_table(rows: Sequence[Comparison], before: str, after: str) -> str:
@@ -115,18 +119,25 @@ def comparison_table(rows: Sequence[Comparison], before: str, after: str) -> str
     table.align[""] = "l"
     for row in rows:
         ratio = f"{row.after / row.before:.3f}" if row.before and row.after is not None else ""
-        table.add_row([row.what, _value(row.before, row.unit), _value(row.after, row.unit), ratio])
+        values = _value(row.before, row.unit, row.spread_before), _value(row.after, row.unit, row.spread_after)
+        table.add_row([row.what, *values, ratio])
     return table.get_string()
 
 
-def _value(value: Optional[float], unit: str) -> str:
+def _value(value: Optional[float], unit: str, spread: Optional[tuple[float, float]]) -> str:
     if value is None:
         return "-"
     if unit == "%":
         return f"{value:.2f} %"
     if unit == "ms":
-        return f"{value:.3f} ms"
+        return f"{short(value)} ms" + (f" ({short(spread[0])}..{short(spread[1])})" if spread is not None else "")
     return f"{si(value)}{unit}"
+
+
+def short(milliseconds: float) -> str:
+    """Four digits: ``0.571``, ``59.35``, ``261.8``, ``1235``."""
+    digits = next((digits for limit, digits in ((10, 3), (100, 2), (1000, 1)) if milliseconds < limit), 0)
+    return f"{milliseconds:.{digits}f}"
 
 
 def si(number: float) -> str:
