@@ -15,11 +15,7 @@ from conftest import ROOT
 
 DOCS = ROOT / "docs"
 TO_COME = {  # Pages that are being written; a page that is there must not stand here.
-    *(
-        f"{name}.{end}"
-        for name in ("algorithms", "api", "commands", "recipes", "report", "tutorial")
-        for end in ("md", "zh.md")
-    ),
+    *(f"{name}.{end}" for name in ("algorithms", "api", "commands", "recipes", "report") for end in ("md", "zh.md")),
     *(
         f"{name}.zh.md"
         for name in ("coverage", "engines", "how_it_works", "pruned_cifar10", "reproduction", "robustness")
