@@ -68,6 +68,12 @@ def test_both_languages_are_there(site):
     assert 'lang="zh"' in (folder / "zh/configuration/index.html").read_text(encoding="utf-8")
 
 
+def test_the_navigation_is_in_the_language_of_the_page(site):
+    folder, _ = site
+    page = (folder / "zh/faq/index.html").read_text(encoding="utf-8")
+    assert all(title in page for title in ("入门", "快速开始", "Slim 配置段", "参与贡献"))
+
+
 def test_nothing_is_loaded_from_another_server(site):
     folder, _ = site
     loads = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=\"?(https?:)?//[^>]*>")
