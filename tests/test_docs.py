@@ -14,6 +14,7 @@ FOLDERS = ("compat/onednn", "prune/importance/criteria", "quant/methods", "quant
 PLACES += [PACKAGE / folder for folder in FOLDERS]
 TO_WRITE = {"deploy/targets/onnx.py", "compat/<engine>/"}
 PAGES = ("docs/how_it_works.md", "CONTRIBUTING.md", "docs/configuration.md")
+PAGES += ("CONTRIBUTING.zh.md", "docs/configuration.zh.md")
 
 
 def paths(page: str) -> set[str]:
@@ -42,6 +43,6 @@ def test_every_fault_of_onednn_is_in_the_tables():
 
 def test_every_room_has_a_row():
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    for page in ("docs/how_it_works.md", "CONTRIBUTING.md"):
+    for page in ("docs/how_it_works.md", "CONTRIBUTING.md", "CONTRIBUTING.zh.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         assert [room for room in sorted(rooms) if f"`{room}/`" not in text] == []

@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ class Key:
     is_section: bool
 
 
+@cache
 def keys() -> dict[str, Key]:
     """Return every key by its path, in the order of the classes."""
     schema = SlimConfig.model_json_schema()
@@ -77,6 +79,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(part)
 
 
+@cache
 def chinese_sentences() -> dict[str, str]:
     """Return path of a key -> what it means, in Chinese."""
     sentences: dict[str, str] = read_yaml(CHINESE)

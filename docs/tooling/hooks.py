@@ -52,9 +52,12 @@ def outward_link(link: re.Match[str], folder: str) -> str:
 
 
 def with_english_anchors(chinese: str, english: str) -> str:
-    """Give each heading of a Chinese page the anchor of the English page's, so that links work in both languages."""
+    """Give each heading of a Chinese page the anchor of the English page's, so that links work in both languages.
+
+    The first one stays as it is: mkdocs takes the title of the page from it, if nothing is before it.
+    """
     lines = chinese.splitlines(keepends=True)
-    for ours, theirs in zip(headings(chinese), headings(english)):
+    for ours, theirs in zip(headings(chinese)[1:], headings(english)[1:]):
         anchor = as_anchor(theirs.text.replace("`", ""), "-")
         if anchor != as_anchor(ours.text.replace("`", ""), "-") and f'<a id="{anchor}">' not in chinese:
             lines[ours.line] = f'<a id="{anchor}"></a>\n\n{lines[ours.line]}'

@@ -15,11 +15,7 @@ from conftest import ROOT
 
 DOCS = ROOT / "docs"
 TO_COME = {  # Pages that are being written; a page that is there must not stand here.
-    *(
-        f"{name}.{end}"
-        for name in ("algorithms", "api", "commands", "faq", "recipes", "report", "tutorial")
-        for end in ("md", "zh.md")
-    ),
+    *(f"{name}.{end}" for name in ("algorithms", "api", "commands", "recipes", "report") for end in ("md", "zh.md")),
     *(
         f"{name}.zh.md"
         for name in ("coverage", "engines", "how_it_works", "pruned_cifar10", "reproduction", "robustness")
@@ -70,6 +66,12 @@ def test_both_languages_are_there(site):
     folder, _ = site
     assert 'lang="en"' in (folder / "configuration/index.html").read_text(encoding="utf-8")
     assert 'lang="zh"' in (folder / "zh/configuration/index.html").read_text(encoding="utf-8")
+
+
+def test_the_navigation_is_in_the_language_of_the_page(site):
+    folder, _ = site
+    page = (folder / "zh/faq/index.html").read_text(encoding="utf-8")
+    assert all(title in page for title in ("入门", "快速开始", "Slim 配置段", "参与贡献"))
 
 
 def test_nothing_is_loaded_from_another_server(site):

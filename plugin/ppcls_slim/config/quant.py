@@ -167,8 +167,8 @@ class QuantConfig(Section):
     bias_correction: bool = Field(
         False,
         description=(
-            "After calibration, take the mean error of every quantized layer's output, channel by channel, out of its "
-            "bias or of the batch normalization behind it."
+            "After calibration, take the mean error of every quantized layer's output, channel by channel, out of "
+            "its bias or of the batch normalization behind it."
         ),
     )
     epochs: Optional[Count] = Field(
@@ -187,8 +187,8 @@ class QuantConfig(Section):
         ge=0.0,
         le=1.0,
         description=(
-            "Warn when int8 loses more top-1 than this share, or differs in more top-1 predictions. int8 that loses 20 % "
-            "of top-1 (or more than this, where it is larger) is refused."
+            "Warn when int8 loses more top-1 than this share, or differs in more top-1 predictions. int8 that loses "
+            "20 % of top-1 (or more than this, where it is larger) is refused."
         ),
     )
 
