@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Optional, Union
 
@@ -132,6 +133,20 @@ def batches_of(data: Optional[Data], function: str) -> Optional[Batches]:
 def feed(model: paddle.nn.Layer, batch: Any) -> Any:
     """Give a network the images of a batch."""
     return model(batch[0])
+
+
+def device() -> str:
+    """``gpu`` or ``cpu``: where Paddle computes now, and exports are verified and timed."""
+    return "gpu" if paddle.get_device().startswith("gpu") else "cpu"
+
+
+@contextmanager
+def naming(function: str) -> Iterator[None]:
+    """Name the function in errors about a folder, which the commands call ``--model-dir``."""
+    try:
+        yield
+    except SlimError as error:
+        raise SlimError(f"{function}: {str(error).removeprefix('--model-dir: ')}") from None
 
 
 def noise(shape: Sequence[int]) -> Samples:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Optional, Union
 
 from ..common.errors import SlimError
-from ..compat.paddle import default_device, paddle
+from ..compat.paddle import paddle
 from ..compat.paddleclas.logger import logger
 from ..deploy import benchmark as deploy
 from ..deploy.benchmark import Measured
 from ..deploy.export import export_folder
-from .batches import Data, Example, batches_of
+from .batches import Data, Example, batches_of, device, naming
 from .exporting import export
 
 Model = Union[str, Path, paddle.nn.Layer]
@@ -84,14 +84,13 @@ def benchmark(
     loader = batches_of(data, "benchmark")
     if loader is not None and not loader.labelled:
         raise SlimError("benchmark: data gives images without labels: give (images, labels), or leave it out")
-    device = default_device() if paddle.get_device().startswith("gpu") else "cpu"
     with tempfile.TemporaryDirectory() as scratch:
         names: dict[str, str] = {}
         for number, (name, model) in enumerate(named.items()):
             names[str(_folder(model, Path(scratch) / str(number), engine, example))] = name
-        measured = deploy.benchmark(
-            [Path(folder) for folder in names], batches, device, threads, precision, runs, loader, log=logger.info
-        )
+        folders = [Path(folder) for folder in names]
+        with naming("benchmark"):
+            measured = deploy.benchmark(folders, batches, device(), threads, precision, runs, loader, log=logger.info)
     return Measurements([replace(one, model=names[one.model]) for one in measured])
 
 

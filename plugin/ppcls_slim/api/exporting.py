@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from .. import checkpoint as checkpoints
 from ..common.errors import SlimError, file_error
 from ..common.validation import first_mistake
-from ..compat.paddle import default_device, paddle
+from ..compat.paddle import paddle
 from ..config.deploy import DeployConfig
 from ..deploy import export as deploy
 from ..deploy.advice import advice
@@ -23,7 +23,7 @@ from ..deploy.side_by_side import Row, table
 from ..prune import pruner
 from ..quant import convert
 from ..verify.samples import Samples
-from .batches import Batches, Data, Example, batches_of, check_network, noise, shape_of
+from .batches import Batches, Data, Example, batches_of, check_network, device, noise, shape_of
 from .compression import Compression, compression_of, copy_of, exported
 
 
@@ -143,7 +143,7 @@ def _job(
         input_shape=shape,
         samples=_samples(shape, example, batches),
         int8_model=int8_model if quant is not None else None,
-        device=default_device() if paddle.get_device().startswith("gpu") else "cpu",
+        device=device(),
         evaluation=lambda: batches if batches is not None and batches.labelled else None,
         plan=plan,
         quant=quant,

@@ -28,7 +28,8 @@ def load(path: Union[str, Path], model: Optional[Builds] = None) -> paddle.nn.La
             where PaddleClas is installed, a section ``Arch``, a configuration, or a YAML file of one.
 
     Returns:
-        The network with the weights of the checkpoint: pruned and quantized as they were.
+        The network with the weights of the checkpoint: pruned and quantized as they were. Filters that a schedule has
+        zeroed and not removed are zero, and in their place.
 
     Raises:
         SlimError: there is no such checkpoint, or it belongs to another network.

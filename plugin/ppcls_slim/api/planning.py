@@ -26,7 +26,7 @@ from ..prune.sensitivity import sensitivities
 from ..prune.slices import SlicePlan
 from ..report.tables import plan_table, summary
 from ..verify.accuracy import logits_of
-from .batches import Data, Example, batches_of, check_network, feed, shape_of
+from .batches import Data, Example, batches_of, check_network, device, feed, shape_of
 from .compression import check_dense, copy_of, exported
 from .section import prune_section
 
@@ -158,7 +158,7 @@ def plan(
         model,
         section,
         shape,
-        paddle.get_device().partition(":")[0],
+        device(),
         partial(_sensitivities, model, section, evaluate),
         _training_data(data, loss),
         partial(_meter, model, section, shape),

@@ -9,7 +9,7 @@ from typing import Optional, Union, overload
 import numpy as np
 
 from ..common.errors import SlimError
-from ..compat.paddle import default_device, paddle
+from ..compat.paddle import paddle
 from ..config.prune import PruneConfig
 from ..deploy.benchmark import input_shape
 from ..deploy.target import target_of
@@ -21,7 +21,7 @@ from ..verify import export_parity
 from ..verify.accuracy import logits_of
 from ..verify.equivalence import Equivalence, check_equivalence
 from ..verify.int8 import run_all
-from .batches import Data, batches_of, check_network, noise
+from .batches import Data, batches_of, check_network, device, naming, noise
 from .compression import compression_of, copy_of
 
 SAMPLES = 1000
@@ -119,8 +119,9 @@ def _equivalence(dense: paddle.nn.Layer, plan: plans.Plan) -> Equivalence:
 
 
 def _agreement(model: paddle.nn.Layer, folder: Path, data: Optional[Data]) -> ExportAgreement:
-    target, shape, batches = target_of(folder), input_shape(folder), batches_of(data, "verify")
-    run = target.load(folder, default_device() if paddle.get_device().startswith("gpu") else "cpu")
+    batches = batches_of(data, "verify")
+    with naming("verify"):
+        shape, run = input_shape(folder), target_of(folder).load(folder, device())
     samples = batches.samples() if batches is not None else noise(shape)
     if tuple(samples.images.shape[1:]) != shape:
         given = list(samples.images.shape[1:])

@@ -63,13 +63,13 @@ def find_backbones() -> Path | None:
 
 
 def ppcls_version() -> str:
-    """Describe the PaddleClas in use, for checkpoints and logs: a wheel's version or ``source``."""
+    """Describe the PaddleClas in use, for checkpoints and logs: a wheel's version, ``source``, or ``none``."""
     if os.environ.get(VARIABLE):
         return "source"
     try:
         return importlib.metadata.version("paddleclas")
     except importlib.metadata.PackageNotFoundError:
-        return "source"
+        return "source" if "ppcls" in sys.modules else "none"
 
 
 def _has_engine(root: Path) -> bool:
