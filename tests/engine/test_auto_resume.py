@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import pytest
 import yaml
-from stopped import MASKED, PRUNE, QUANT, TWO_STAGES, assert_same_weights, weights
+from stopped import MASKED, PRUNE, QUANT, TWO_STAGES, assert_same_weights, stopped_at, weights
 
 from conftest import output_prefix
 from ppcls_slim.compat.paddle import paddle
@@ -30,33 +31,7 @@ def train(cli, small, tmp_path):
 
 @pytest.fixture
 def stop(monkeypatch):
-    """Interrupt a training in front of an epoch of one of its stages; stages are counted from 1."""
-
-    def at(stage, epoch):
-        from ppcls_slim.engine.engine import SlimEngine
-        from ppcls_slim.engine.hooks import Seeding
-
-        trained, before_epoch, train = [], Seeding.before_epoch, SlimEngine.train
-
-        def counted(engine):
-            trained.append(engine)
-            if epoch is None and len(trained) == stage:
-                raise KeyboardInterrupt
-            train(engine)
-
-        def interrupted(hook, model, number):
-            if (len(trained), number) == (stage, epoch):
-                raise KeyboardInterrupt
-            before_epoch(hook, model, number)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(SlimEngine, "train", counted)
-            patched.setattr(Seeding, "before_epoch", interrupted)
-            yield
-
-    from contextlib import contextmanager
-
-    return contextmanager(at)
+    return partial(stopped_at, monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from ..compat.paddleclas.config import read_yaml_config
 from ..compat.paddleclas.types import ClasConfig
 from ..config.clas import check_sections
 from ..config.section import read_section
+from ..config.steps import epochs_of_steps
 
 
 def read_config(arguments: argparse.Namespace) -> ClasConfig:
@@ -42,8 +43,10 @@ def checked_config(arguments: argparse.Namespace) -> ClasConfig:
     """Read the configuration, and validate its ``Slim`` section.
 
     Raises:
-        SlimError: see :func:`read_config` and :func:`.read_section`.
+        SlimError: see :func:`read_config`, :func:`.read_section` and :func:`.epochs_of_steps`.
     """
     config = read_config(arguments)
-    read_section(config)
+    slim = read_section(config)
+    if slim is not None and arguments.command == "train":
+        epochs_of_steps(config, slim)
     return config

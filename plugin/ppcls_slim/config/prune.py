@@ -95,6 +95,7 @@ _WHOLE_GROUP = given("importance", **given("aggregation", enum=["sum", "mean", "
 _MIX = given("norm_ratio", **_NOT_ZERO)
 _BY_CONVOLUTION = given("schedule", **given("layers", const="convolutions"))
 _BY_DISTANCE = absent_or("name", pattern="^[fF][pP][gG][mM]$")
+_IN_STEPS = given("steps", minimum=2)
 _RULES = all_of(
     any_of(_SOME_RATIO, _BUDGET),
     no(all_of(_ASKED, _BUDGET)),
@@ -103,6 +104,7 @@ _RULES = all_of(
     any_of(no(_GLOBAL), _BUDGET),
     any_of(no(given("on")), _BY_LATENCY),
     no(all_of(given("schedule"), _BY_LATENCY)),
+    no(all_of(_IN_STEPS, any_of(given("schedule"), given("sensitivity_file"), _MIX))),
     # That it is not above a ratio, a schema cannot say.
     any_of(no(_MIX), all_of(_SOME_RATIO, _BY_DISTANCE, no(_WHOLE_GROUP))),
     any_of(no(given("schedule")), no(any_of(_GLOBAL, _WHOLE_GROUP))),
@@ -175,6 +177,13 @@ class PruneConfig(Section):
     )
     on: Optional[OnConfig] = Field(
         None, description="The engine of speedup and latency_ms; else the first of Slim.deploy.targets, one thread."
+    )
+    steps: Count = Field(
+        1,
+        description=(
+            "Prune in so many steps, with fine-tuning after each: what is to be removed grows linearly, and the "
+            "channels are scored anew on the weights trained so far. Global.epochs is divided between the steps."
+        ),
     )
     importance: ImportanceConfig = Field(
         default_factory=ImportanceConfig, description="How the scores of a channel's tensors become one number."
@@ -272,6 +281,22 @@ class PruneConfig(Section):
             raise ValueError("sensitivity_file needs pruned_flops, the share of the FLOPs to remove")
         if asked and not self.pruned_ratio and not any(self.ratios.values()):
             raise ValueError("every ratio is 0: nothing would be pruned. Raise one, or remove the section")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_fit(self) -> PruneConfig:
+        if self.steps == 1:
+            return self
+        if self.schedule is not None:
+            raise ValueError(f"schedule chooses anew after every epoch: remove it, or steps {self.steps}")
+        if self.sensitivity_file is not None:
+            raise ValueError(
+                f"sensitivity_file is of the dense network, and steps {self.steps} scores anew: remove one of them"
+            )
+        if self.norm_ratio:
+            raise ValueError(
+                f"norm_ratio is part of FPGM-mix, which prunes at once: remove it, or steps {self.steps}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -43,13 +43,14 @@ MISSPELT = _misspelt(_LETTERS)
 
 
 _SCHEDULED = given("prune", **given("schedule"))
+_IN_STEPS = given("prune", **given("steps", minimum=2))
 _QUANTIZED_AT_ONCE = given("quant", **all_of({"type": "object"}, no(given("epochs"))))
 
 
 class SlimConfig(Section):
     """The ``Slim`` section."""
 
-    model_config = ConfigDict(json_schema_extra=no(all_of(_SCHEDULED, _QUANTIZED_AT_ONCE)))
+    model_config = ConfigDict(json_schema_extra=no(all_of(any_of(_SCHEDULED, _IN_STEPS), _QUANTIZED_AT_ONCE)))
 
     prune: Optional[PruneConfig] = Field(
         None, description="Filter pruning.", json_schema_extra=or_else({"const": False})
@@ -79,6 +80,11 @@ class SlimConfig(Section):
             raise ValueError(
                 "prune.schedule removes filters when training ends, and quant starts with it: set quant.epochs, and "
                 "the pruned model is quantized in a second stage"
+            )
+        if self.prune is not None and self.prune.steps > 1 and self.quant is not None and self.quant.epochs is None:
+            raise ValueError(
+                "prune.steps trains the float model between the steps, and quant starts with training: set "
+                "quant.epochs, and the pruned model is quantized in a stage of its own"
             )
         return self
 

@@ -25,6 +25,7 @@ from ..prune.ratios import Sensitivity
 from ..prune.schedules.remove_masked import remove_masked
 from ..prune.schedules.schedule import make_schedule
 from ..prune.sensitivity import read as read_sensitivities
+from ..prune.step import Step
 from ..report.paper_flops import both_counts
 from ..report.tables import plan_table
 from . import loading
@@ -61,9 +62,19 @@ def dry_run(config: ClasConfig, json_file: Optional[Path]) -> Plan:
     counts = both_counts(config["Arch"]["name"], PruneConfig.model_validate(plan.settings), plan)
     if counts is not None:
         print(counts)
+    if section.prune is not None and section.prune.steps > 1 and plan.step is None:
+        print(_of_all_steps(section.prune))
     for warning in warnings:
         print(f"warning: {warning}")
     return plan
+
+
+def _of_all_steps(section: PruneConfig) -> str:
+    steps, first = section.steps, Step(1, section.steps)
+    return (
+        f"steps {steps}: this is all of it at once, by the weights of today. Training removes 1/{steps} of it in "
+        f"{first}, and every later one scores anew"
+    )
 
 
 def _checkpoint(config: ClasConfig) -> tuple[SlimConfig, Optional[Checkpoint]]:
@@ -74,7 +85,8 @@ def _checkpoint(config: ClasConfig) -> tuple[SlimConfig, Optional[Checkpoint]]:
 
 def _plan(config: ClasConfig, section: SlimConfig, checkpoint: Optional[Checkpoint]) -> Plan:
     if checkpoint is not None and checkpoint.plan is not None:
-        print(f"{checkpoint.weights} is pruned already; training follows its plan:")
+        step = f", {checkpoint.plan.step}" if checkpoint.plan.step is not None else ""
+        print(f"{checkpoint.weights} is pruned already{step}; training follows its plan:")
         return checkpoint.plan
     if checkpoint is not None and checkpoint.quant is not None:
         raise SlimError(

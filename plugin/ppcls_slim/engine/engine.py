@@ -26,6 +26,7 @@ from ..compat.paddleclas.types import ClasConfig
 from ..config.section import SlimConfig, read_section
 from ..deploy.export import export
 from ..prune.plan import Plan
+from ..prune.step import Step
 from ..quant.record import QuantRecord
 from ..verify.accuracy import top1
 from . import auto_resume, loading, preflight
@@ -49,6 +50,8 @@ class SlimEngine(Engine):
     Args:
         config: PaddleClas configuration, as ``ppcls.utils.config.get_config`` returns it.
         mode: ``train``, ``eval``, ``infer`` or ``export``.
+        step: of ``Slim.prune.steps`` that this training is; None where it prunes at once, or not.
+        epochs_before: of the earlier steps, whose random numbers are not repeated.
 
     Attributes:
         original_config: the configuration as it was given; the engine consumes parts of ``config``.
@@ -67,9 +70,10 @@ class SlimEngine(Engine):
     _epoch_lines: EpochLines
     train_epoch_func: Callable[..., None]
 
-    def __init__(self, config: ClasConfig, mode: str = "train"):
+    def __init__(self, config: ClasConfig, mode: str = "train", step: Optional[Step] = None, epochs_before: int = 0):
         self.original_config: ClasConfig = copy_config(config)
         self.slim = read_section(config) or SlimConfig()
+        self._step, self._epochs_before = step, epochs_before
         preflight.check_device(config)
         preflight.check_data(config, mode)
         preflight.check_ema(config, self.slim, mode)
@@ -115,7 +119,7 @@ class SlimEngine(Engine):
             if is_rank0():
                 write_config(self.original_config, log_file().parent)
             self._hooks = [
-                Seeding(self.progress, self.train_dataloader),
+                Seeding(self.progress, self.train_dataloader, self._epochs_before),
                 *self.state.hooks(self.metadata, self.progress),
                 *teaching_hooks(self._lessons, self, self.metadata),
             ]
@@ -174,6 +178,7 @@ class SlimEngine(Engine):
             training_data=getattr(self, "train_dataloader", ()),
             feed=feed_with_labels if getattr(self, "is_rec", False) else feed,
             loss=getattr(self, "train_loss_func", None),
+            step=self._step,
         )
 
     def _load_pretrained(self, models: Any, path: str, *args: Any, **kwargs: Any) -> None:

@@ -36,11 +36,12 @@ class Hook:
 class Seeding(Hook):
     """Makes all randomness of an epoch a function of seed, epoch and rank, so that resuming repeats it."""
 
-    def __init__(self, progress: Progress, data: DataLoader):
-        self._progress, self._data = progress, data
+    def __init__(self, progress: Progress, data: DataLoader, epochs_before: int = 0):
+        self._progress, self._data, self._epochs_before = progress, data, epochs_before
 
     def before_epoch(self, model: paddle.nn.Layer, epoch: int) -> None:
         """Seed everything, and tell the sampler the epoch."""
+        epoch += self._epochs_before
         seed = (self._progress.seed + 100_003 * epoch + 1_009 * paddle.distributed.get_rank()) % 2**31
         random.seed(seed)
         np.random.seed(seed)

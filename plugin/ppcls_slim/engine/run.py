@@ -18,6 +18,7 @@ from ..prune.analysis import Analysis
 from ..prune.importance import TrainingData
 from ..prune.ratios import Sensitivity
 from ..prune.sensitivity import sensitivities
+from ..prune.step import Step
 from .training_batches import training_data
 
 
@@ -36,6 +37,7 @@ class Run:
         training_data: batches, for calibration.
         feed: gives a model a batch.
         loss: ``Loss.Train``, of an output and labels; None outside training.
+        step: of ``Slim.prune.steps`` that this training is; None where it is not one of them.
     """
 
     config: ClasConfig
@@ -48,6 +50,7 @@ class Run:
     training_data: Iterable[Any]
     feed: Callable[[paddle.nn.Layer, Any], Any]
     loss: Optional[Callable[[Any, paddle.Tensor], Mapping[str, paddle.Tensor]]] = None
+    step: Optional[Step] = None
 
     @property
     def checkpoint(self) -> Optional[Checkpoint]:

@@ -54,17 +54,18 @@ class Budget:
         )
 
 
-def budget_of(config: PruneConfig, analysis: Analysis, model: paddle.nn.Layer) -> Optional[Budget]:
+def budget_of(config: PruneConfig, analysis: Analysis, model: paddle.nn.Layer, part: float = 1.0) -> Optional[Budget]:
     """Return the budget of a configuration that has one which is not measured.
 
     Args:
         config: the ``Slim.prune`` section.
         analysis: of the dense model.
         model: dense.
+        part: of the budget, see :class:`.step.Step`.
     """
     if config.pruned_flops is not None:
-        cost = analysis.cost
-        return Budget("pruned_flops", config.pruned_flops, "FLOPs", cost.flops(), cost.flops, flops_cost(analysis))
+        cost, share = analysis.cost, part * config.pruned_flops
+        return Budget("pruned_flops", share, "FLOPs", cost.flops(), cost.flops, flops_cost(analysis))
     if config.pruned_parameters is None:
         return None
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
@@ -74,4 +75,4 @@ def budget_of(config: PruneConfig, analysis: Analysis, model: paddle.nn.Layer) -
 
     dense = parameters({})
     widths = parameter_cost(analysis, shapes)
-    return Budget("pruned_parameters", config.pruned_parameters, "parameters", dense, parameters, widths)
+    return Budget("pruned_parameters", part * config.pruned_parameters, "parameters", dense, parameters, widths)

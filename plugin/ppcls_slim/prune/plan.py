@@ -23,6 +23,7 @@ from .latency_record import Latency
 from .plan_json import FORMAT, GroupPart, PlanPart
 from .ranges import from_ranges, to_ranges
 from .slices import ParamSlice, SlicePlan
+from .step import Step
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Plan:
         frozen: layer -> why its filters cannot be removed.
         slices: what the decisions mean for every parameter and layer.
         latency: what was asked for and measured; None where the budget is another.
+        step: of a training with ``Slim.prune.steps``, after which this is left of the dense model; else None.
     """
 
     criterion: str
@@ -79,6 +81,7 @@ class Plan:
     frozen: dict[str, str]
     slices: SlicePlan
     latency: Optional[Latency] = None
+    step: Optional[Step] = None
 
     @property
     def pruned_flops(self) -> float:
@@ -104,6 +107,7 @@ class Plan:
             "sizes": self.slices.sizes,
             "sets": {name: ranges for ranges, name in sets.items()},
             **({"latency": self.latency.to_json()} if self.latency is not None else {}),
+            **({"step": [self.step.number, self.step.of]} if self.step is not None else {}),
         }
 
     @classmethod
@@ -132,6 +136,7 @@ class Plan:
                 frozen=part.frozen,
                 slices=part.slices(),
                 latency=part.latency.read() if part.latency is not None else None,
+                step=Step(*part.step) if part.step is not None else None,
             )
         except ValidationError as error:
             reason = first_mistake(error, PlanPart)

@@ -67,6 +67,7 @@ class PlanPart(Part):
     sizes: dict[str, Size]
     sets: dict[str, str]
     latency: Optional[LatencyPart] = None
+    step: Optional[Annotated[list[Size], Field(min_length=2, max_length=2)]] = None
 
     def slices(self) -> SlicePlan:
         """Return what the plan means for every parameter.

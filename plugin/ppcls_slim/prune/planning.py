@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Optional
 
 import numpy as np
@@ -17,6 +18,7 @@ from .budget import Budget, budget_of
 from .budget_ratios import ratios_for_budget
 from .choose import channels_to_keep, lowest_scores
 from .dependency.groups import Group
+from .importance.criterion import Aggregation
 from .importance.group_scores import group_scores
 from .latency.meter import LatencyMeter
 from .latency.search import Planner, Selected, plan_in_time
@@ -31,7 +33,9 @@ from .ratios import (
     ratios_from_config,
     skipped_groups,
 )
+from .remaining import Earlier, Remaining
 from .slices import plan_slices
+from .step import Step
 
 ALIGN_ON_GPU = 8
 
@@ -44,17 +48,24 @@ def make_plan(
     sensitivity_of: Optional[Callable[[Analysis], Sensitivity]] = None,
     data: Optional[importance.TrainingData] = None,
     meter_of: Optional[Callable[[], Optional[LatencyMeter]]] = None,
+    step: Optional[Step] = None,
+    earlier: Optional[Earlier] = None,
 ) -> Plan:
     """Decide which channels are pruned; the model is not changed.
 
     Args:
-        model: dense, with the weights to score.
+        model: dense, with the weights to score; with ``earlier`` its weights do not matter.
         config: the ``Slim.prune`` section.
         input_shape: ``[C, H, W]``; the section's own ``input_shape`` overrides it.
         device: ``Global.device``, which sets the default of ``align``.
         sensitivity_of: returns the losses of accuracy, called if ``sensitivity_file`` is set.
         data: training batches, for criteria that score by them.
         meter_of: returns what measures latency, called for ``speedup`` and ``latency_ms``.
+        step: of ``Slim.prune.steps``; all at once if absent.
+        earlier: the model that the steps before have left, whose weights are scored; what it lacks stays away.
+
+    Returns:
+        What is kept of the dense model, also where earlier steps have pruned it.
 
     Raises:
         SlimError: see :func:`.analysis.analyse_model` and :func:`assign_ratios`; or nothing would be pruned.
@@ -67,7 +78,7 @@ def make_plan(
     """
     analysis = analyse_model(model, config, input_shape)
     sensitivity = sensitivity_of(analysis) if config.sensitivity_file and sensitivity_of else None
-    return plan_from(analysis, model, config, device, sensitivity, data, meter_of)
+    return plan_from(analysis, model, config, device, sensitivity, data, meter_of, step, earlier)
 
 
 def plan_from(
@@ -78,57 +89,102 @@ def plan_from(
     sensitivity: Optional[Sensitivity] = None,
     data: Optional[importance.TrainingData] = None,
     meter_of: Optional[Callable[[], Optional[LatencyMeter]]] = None,
+    step: Optional[Step] = None,
+    earlier: Optional[Earlier] = None,
 ) -> Plan:
     """Assign ratios, score and select: the part of :func:`make_plan` after the analysis."""
-    criterion = importance.get(config.name)
-    if data is not None:
-        data = replace(data, count=config.importance.batches)
-
-    ranks = ranking_of(config, criterion) != "layer"
-    scored = contest(analysis, model, config, criterion, data) if ranks else None
-
-    def select(budget: Optional[Budget], align: int) -> Selected:
-        if scored is not None and budget is not None:
-            return scored.under(budget, align)
-        ratios = assign_ratios(config, analysis, budget, align, sensitivity)
-        return _by_ratio(analysis, model, config, ratios, align, criterion, data)
-
-    def plan_of(chosen: Selected, align: int, reason: str) -> Plan:
-        kept, ratios = chosen
-        plan = plan_of_kept(analysis, model, config, kept, ratios, align, reason)
-        if not plan.slices.params:
-            raise SlimError(
-                f"Slim.prune prunes nothing: {_why_nothing(analysis.groups, ratios, align)}; raise the ratio, "
-                "lower align, or remove the section"
-            )
-        return plan
-
+    meter = None
     if config.by_latency:
         meter = meter_of() if meter_of is not None else None
         if meter is None:
             raise SlimError(f"Slim.prune.{config.budget} needs an engine to measure on; set pruned_flops instead")
-        return plan_in_time(analysis, model, config, meter, Planner(select, plan_of))
-    align, reason = resolve_align(config, device)
-    return plan_of(select(budget_of(config, analysis, model), align), align, reason)
+    remaining = Remaining.of(model, analysis.groups, earlier)
+    selector = _Selector(analysis, config, remaining, sensitivity, data)
+
+    def plan_at(part: float) -> Plan:
+        def plan_of(chosen: Selected, align: int, reason: str) -> Plan:
+            kept, ratios = chosen
+            plan = plan_of_kept(analysis, model, config, kept, ratios, align, reason)
+            if part == 1.0 and not plan.slices.params:  # the first of many steps may round to nothing
+                raise SlimError(
+                    f"Slim.prune prunes nothing: {_why_nothing(analysis.groups, ratios, align)}; raise the ratio, "
+                    "lower align, or remove the section"
+                )
+            return plan
+
+        if meter is not None:
+            planner = Planner(lambda budget, align: selector.select(budget, align, part), plan_of)
+            return plan_in_time(analysis, model, config, meter, planner, part)
+        align, reason = resolve_align(config, device)
+        return plan_of(selector.select(budget_of(config, analysis, model, part), align, part), align, reason)
+
+    if step is None or step.number == step.of:
+        return plan_at(1.0)
+    if step.number == 1:
+        plan_at(1.0)  # what cannot be reached in the end is said before anything is trained
+    return plan_at(step.part)
 
 
-def _by_ratio(
-    analysis: Analysis,
-    model: paddle.nn.Layer,
-    config: PruneConfig,
-    group_ratios: list[GroupRatio],
-    align: int,
-    criterion: importance.Criterion,
-    data: Optional[importance.TrainingData],
-) -> tuple[list[np.ndarray], list[GroupRatio]]:
-    """Select the channels with the lowest scores of each group: PaddleSlim's, or those of whole groups."""
-    groups = analysis.groups
-    aggregation = config.importance.aggregation or criterion.aggregation
-    if criterion.measure is None and aggregation == "root":
-        return channels_to_keep(model, criterion, groups, group_ratios, align, config.norm_ratio), group_ratios
-    normalization = normalization_of(config, criterion)
-    scores = group_scores(model, criterion, groups, aggregation, normalization, data)
-    return lowest_scores(groups, scores, group_ratios, align)
+class _Selector:
+    """Selects channels under budgets; they are scored once, when the first budget needs it.
+
+    Args:
+        analysis: of the dense model.
+        config: the ``Slim.prune`` section.
+        remaining: the channels to choose from.
+        sensitivity: losses of accuracy, for ``pruned_flops`` by sensitivity.
+        data: training batches, for criteria that score by them.
+    """
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        config: PruneConfig,
+        remaining: Remaining,
+        sensitivity: Optional[Sensitivity],
+        data: Optional[importance.TrainingData],
+    ):
+        self._analysis, self._config, self._remaining = analysis, config, remaining
+        self._sensitivity = sensitivity
+        self._data = replace(data, count=config.importance.batches) if data is not None else None
+        self._criterion = importance.get(config.name)
+        self._scores = cache(self._score)
+
+    def select(self, budget: Optional[Budget], align: int, part: float) -> Selected:
+        """Select channels.
+
+        Args:
+            budget: of the section, or the part of it; None where it gives ratios.
+            align: the numbers of channels kept are multiples of this.
+            part: of the ratios.
+
+        Returns:
+            For each group bool ``[channels of the dense group]``, True for channels that are kept; and its ratio.
+        """
+        config, remaining, criterion = self._config, self._remaining, self._criterion
+        if budget is not None and ranking_of(config, criterion) != "layer":
+            return contest(self._analysis, config, criterion, remaining, self._scores()).under(budget, align)
+        dense = assign_ratios(config, self._analysis, budget, align, self._sensitivity, part)
+        ratios = remaining.ratios(dense, align)
+        if criterion.measure is None and self._aggregation == "root":
+            model, groups = remaining.model, remaining.groups
+            kept = channels_to_keep(model, criterion, groups, ratios, align, config.norm_ratio)
+            return remaining.in_dense(kept), dense
+        scores = self._scores()
+        kept, told = lowest_scores(remaining.groups, scores, ratios, align)
+        return remaining.in_dense(kept), [
+            one if values is None else whole for one, whole, values in zip(told, dense, scores)
+        ]
+
+    @property
+    def _aggregation(self) -> Aggregation:
+        return self._config.importance.aggregation or self._criterion.aggregation
+
+    def _score(self) -> list[Optional[np.ndarray]]:
+        remaining, normalization = self._remaining, normalization_of(self._config, self._criterion)
+        return group_scores(
+            remaining.model, self._criterion, remaining.groups, self._aggregation, normalization, self._data
+        )
 
 
 def resolve_align(config: PruneConfig, device: str) -> tuple[int, str]:
@@ -146,6 +202,7 @@ def assign_ratios(
     budget: Optional[Budget],
     align: int,
     sensitivity: Optional[Sensitivity] = None,
+    part: float = 1.0,
 ) -> list[GroupRatio]:
     """Return the ratio of each group, by ``pruned_ratio`` and ``ratios`` or by a budget.
 
@@ -155,13 +212,14 @@ def assign_ratios(
         budget: of the section; None where it gives ratios.
         align: the numbers of channels kept are multiples of this.
         sensitivity: losses of accuracy, for ``pruned_flops`` by sensitivity.
+        part: of the ratios that the section gives, see :class:`.step.Step`.
 
     Raises:
         SlimError: a name matches nothing or cannot be pruned, a group would keep no channel, or the budget cannot be
             met.
     """
     if budget is None:
-        group_ratios = ratios_from_config(config, analysis)
+        group_ratios = ratios_from_config(config, analysis, part)
     else:
         skipped = skipped_groups(config, analysis)
         group_ratios = ratios_for_budget(analysis, skipped, budget, align, sensitivity)

@@ -8,7 +8,6 @@ from typing import Optional
 
 import numpy as np
 
-from ..compat.paddle import paddle
 from ..config.prune import PruneConfig
 from ..graph.model import layer_of
 from . import importance
@@ -16,9 +15,10 @@ from .analysis import Analysis, layers_of
 from .budget import Budget
 from .dependency.groups import Group
 from .importance.criterion import Normalization
-from .importance.group_scores import UNSCORED, group_scores
-from .ranking import BudgetError, Ranked, candidate, rank
+from .importance.group_scores import UNSCORED
+from .ranking import BudgetError, Candidate, Ranked, candidate, rank
 from .ratios import GroupRatio, skipped_groups
+from .remaining import Remaining
 
 
 def ranking_of(config: PruneConfig, criterion: importance.Criterion) -> str:
@@ -45,8 +45,8 @@ class Contest:
     """Channels of all groups with their scores; they compete for any budget.
 
     Attributes:
-        groups: of the model.
-        scores: for each group ``[prunable channels]``, None for groups that stay as they are.
+        remaining: the channels, of the dense groups or of what earlier steps have left of them.
+        scores: for each group ``[remaining channels]``, None for groups that stay as they are.
         notes: why a group stays.
         config: the ``Slim.prune`` section.
         isomorphic: whether scores are quantiles of a kind of groups.
@@ -54,7 +54,7 @@ class Contest:
             :func:`.ranking.candidate`; None where they are.
     """
 
-    groups: Sequence[Group]
+    remaining: Remaining
     scores: Sequence[Optional[np.ndarray]]
     notes: Sequence[Optional[str]]
     config: PruneConfig
@@ -69,58 +69,57 @@ class Contest:
             align: the numbers of channels kept are multiples of this.
 
         Returns:
-            For each group bool ``[prunable channels]``, True for channels that are kept; and its ratio, with a note.
+            For each group bool ``[channels of the dense group]``, True for channels that are kept; and its ratio,
+            with a note.
 
         Raises:
             SlimError: the budget cannot be met.
         """
-        config = self.config
-        channels = [group.prunable_channels for group in self.groups]
+        config, remaining = self.config, self.remaining
+        channels = [group.prunable_channels for group in remaining.groups]
         in_blocks = config.by_latency and config.align == "auto"
-        candidates = [
-            None
-            if note is not None or values is None
-            else candidate(group, values, config.keep_at_least, within(align, count) if in_blocks else align, weight)
-            for group, values, note, count, weight in zip(
-                self.groups, self.scores, self.notes, channels, self.weights
-            )
-        ]
+        candidates: list[Optional[Candidate]] = []
+        for group, dense, values, note, weight in zip(
+            remaining.groups, remaining.dense, self.scores, self.notes, self.weights
+        ):
+            if note is not None or values is None:
+                candidates.append(None)
+                continue
+            multiple = within(align, dense.prunable_channels) if in_blocks else align
+            least = config.keep_at_least * dense.prunable_channels / group.prunable_channels
+            candidates.append(candidate(group, values, least, multiple, weight))
         per_cost = config.per_cost and not self.isomorphic
         try:
             ranked = rank(candidates, channels, budget.of_widths, budget.cost, per_cost, fill=config.by_latency)
         except BudgetError as error:
             raise budget.out_of_reach(1.0 - error.reached / budget.dense) from None
-        return list(ranked.kept), _ratios(ranked, self.notes)
+        kept = remaining.in_dense(ranked.kept)
+        return kept, _ratios(kept, ranked, self.notes)
 
 
 def contest(
     analysis: Analysis,
-    model: paddle.nn.Layer,
     config: PruneConfig,
     criterion: importance.Criterion,
-    data: Optional[importance.TrainingData],
+    remaining: Remaining,
+    scores: Sequence[Optional[np.ndarray]],
 ) -> Contest:
-    """Score the channels of all groups.
+    """Let the channels of all groups compete.
 
     Args:
         analysis: of the dense model.
-        model: dense, with its weights.
         config: the ``Slim.prune`` section, with a budget.
-        criterion: scores channels.
-        data: training batches, for criteria that need them.
-
-    Raises:
-        SlimError: the channels cannot be scored.
+        criterion: that scored the channels.
+        remaining: the channels.
+        scores: for each group ``[remaining channels]``, None where it has none.
     """
-    groups, skipped = analysis.groups, skipped_groups(config, analysis)
-    aggregation = config.importance.aggregation or criterion.aggregation
-    scores = group_scores(model, criterion, groups, aggregation, normalization_of(config, criterion), data)
+    groups, skipped = remaining.groups, skipped_groups(config, analysis)
     notes = [note or (UNSCORED if values is None else None) for note, values in zip(skipped, scores)]
     isomorphic = ranking_of(config, criterion) == "isomorphic"
     compared = quantiles_of_kinds(groups, scores, analysis) if isomorphic else scores
     of_one_scale = criterion.comparable or isomorphic
     layers = [None if of_one_scale else float(len(layers_of(group, analysis.convolutions))) for group in groups]
-    return Contest(groups, compared, notes, config, isomorphic, layers)
+    return Contest(remaining, compared, notes, config, isomorphic, layers)
 
 
 def within(block: int, channels: int) -> int:
@@ -166,8 +165,8 @@ def _kind(group: Group, analysis: Analysis) -> tuple[tuple[int, ...], ...]:
     return tuple(sorted(weights))
 
 
-def _ratios(ranked: Ranked, notes: Sequence[Optional[str]]) -> list[GroupRatio]:
+def _ratios(kept: Sequence[np.ndarray], ranked: Ranked, notes: Sequence[Optional[str]]) -> list[GroupRatio]:
     return [
         GroupRatio(float(1.0 - keep.mean()), note or f"importance lost {100 * lost:.1f} %")
-        for keep, lost, note in zip(ranked.kept, ranked.lost, notes)
+        for keep, lost, note in zip(kept, ranked.lost, notes)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 import numpy as np
@@ -48,8 +48,13 @@ def skipped_groups(config: PruneConfig, analysis: Analysis) -> list[Optional[str
     return notes
 
 
-def ratios_from_config(config: PruneConfig, analysis: Analysis) -> list[GroupRatio]:
+def ratios_from_config(config: PruneConfig, analysis: Analysis, part: float = 1.0) -> list[GroupRatio]:
     """Return the ratio of each group by ``pruned_ratio``, ``ratios`` and ``skip``.
+
+    Args:
+        config: the ``Slim.prune`` section.
+        analysis: of the dense model.
+        part: of every ratio, see :class:`.step.Step`.
 
     Raises:
         SlimError: a name matches nothing or cannot be pruned.
@@ -67,7 +72,8 @@ def ratios_from_config(config: PruneConfig, analysis: Analysis) -> list[GroupRat
         if note is not None:
             group_ratios.append(GroupRatio(0.0, note))
         else:
-            group_ratios.append(_lowest(exact or explicit, config.pruned_ratio or 0.0))
+            asked_for = _lowest(exact or explicit, config.pruned_ratio or 0.0)
+            group_ratios.append(replace(asked_for, ratio=part * asked_for.ratio))
     return group_ratios
 
 

@@ -56,6 +56,33 @@ class SlicePlan:
     sizes: dict[str, int]
 
 
+def further_slices(before: SlicePlan, after: SlicePlan) -> SlicePlan:
+    """Return what leads from a model without some channels to the same model without more of them.
+
+    Args:
+        before: from the dense model to the first.
+        after: from the dense model to the second; keeps nothing that ``before`` does not keep.
+    """
+    return SlicePlan(
+        {name: _further(before.params.get(name), piece) for name, piece in after.params.items()},
+        after.conv_groups,
+        after.sizes,
+    )
+
+
+def _further(before: Optional[ParamSlice], after: ParamSlice) -> ParamSlice:
+    if before is None:
+        return after
+    keep = {axis: _located(before.keep.get(axis), positions) for axis, positions in after.keep.items()}
+    picks = None if after.picks is None else _located(before.picks, after.picks)
+    return ParamSlice(before.kept_shape(), keep, picks)
+
+
+def _located(before: Optional[tuple[int, ...]], after: tuple[int, ...]) -> tuple[int, ...]:
+    """Where positions of a dense axis lie among those that were kept of it; None: all were."""
+    return after if before is None else tuple(np.searchsorted(before, after).tolist())
+
+
 def param_slices(
     groups: Sequence[Group], kept: Sequence[np.ndarray], shapes: Mapping[str, Sequence[int]]
 ) -> dict[str, ParamSlice]:

@@ -78,6 +78,7 @@ def plan_in_time(
     config: PruneConfig,
     meter: LatencyMeter,
     planner: Planner,
+    part: float = 1.0,
 ) -> Plan:
     """Return a plan that meets ``speedup`` or ``latency_ms`` as measured.
 
@@ -87,11 +88,12 @@ def plan_in_time(
         config: the ``Slim.prune`` section.
         meter: measures layers and networks.
         planner: makes plans.
+        part: of the milliseconds that shall be saved, see :class:`..step.Step`.
 
     Raises:
         SlimError: it cannot be met; says how far it goes, and what limits it.
     """
-    return _Search(analysis, model, config, meter, planner).run()
+    return _Search(analysis, model, config, meter, planner, part).run()
 
 
 class _Search:
@@ -104,13 +106,14 @@ class _Search:
         config: PruneConfig,
         meter: LatencyMeter,
         planner: Planner,
+        part: float,
     ):
         self._analysis, self._config, self._meter = analysis, config, meter
         self._times: LayerTimes = layer_times(analysis, model, config.input_dtype, meter)
         self._planner, self._block = planner, self._times.block
         self._dense, self._fit = self._calibrated()
         self._cost = self._times.cost(self._fit.scale, self._fit.constant)
-        self._target = self._target_of(config)
+        self._target = self._dense - part * (self._dense - self._target_of(config))
 
     def run(self) -> Plan:
         """Search, measure and correct until the target is met."""
