@@ -42,8 +42,6 @@ def _train_in_stages(config: ClasConfig) -> SlimEngine:
     first["Slim"].pop("quant")
     _leave_out_itself(first)
     first["Global"]["output_dir"] = str(Path(config["Global"]["output_dir"]) / FLOAT)
-    if slim.quant.learning_rate is not None:
-        second["Optimizer"]["lr"]["learning_rate"] = slim.quant.learning_rate
     second["Global"]["epochs"] = slim.quant.epochs
     if _second_has_begun(first, second):
         return _train(second)
