@@ -47,6 +47,7 @@ class Metadata(BaseModel):
         metric: of these weights on the evaluation data, as PaddleClas counts it.
         epoch: after which these weights were saved.
         warnings: of the training, that later steps repeat.
+        learning_rate_factor: what ``Optimizer.lr`` was multiplied by, where ``Slim.quant`` did not say it.
         distill: who taught the model, in the last training that had a teacher.
     """
 
@@ -60,6 +61,7 @@ class Metadata(BaseModel):
     metric: Optional[float] = None
     epoch: Optional[int] = None
     warnings: Optional[list[str]] = None
+    learning_rate_factor: Optional[float] = None
     distill: Optional[TaughtBy] = None
 
     def to_json(self) -> dict[str, Any]:

@@ -131,6 +131,19 @@ def _schema(arguments: argparse.Namespace) -> None:
         write_text(Path(arguments.file), text + "\n")
 
 
+def _init(arguments: argparse.Namespace) -> None:
+    from .init import init
+
+    init(arguments)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from .doctor import doctor
+
+    signals.unwind()
+    return doctor(arguments)
+
+
 def _engine(arguments: argparse.Namespace, mode: str) -> SlimEngine:
     from .configuration import checked_config
 
@@ -151,4 +164,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Optional[int]]] = {
     "benchmark": _benchmark,
     "prepare-cifar10": _prepare_cifar10,
     "schema": _schema,
+    "init": _init,
+    "doctor": _doctor,
 }

@@ -12,6 +12,8 @@ from .developer import developer_commands
 from .help import add_command
 
 PRECISIONS = ("fp32", "int8", "bf16", "fp16", "int8+bf16")
+GOALS = ("fast", "small", "accurate")
+ENGINES = ("openvino", "onnx", "paddle", "tensorrt", "onnx-gpu")
 MOST = 1_000_000
 """Images, threads, runs or classes that an argument may ask for."""
 LOGGING = ("train", "eval", "infer", "export", "plan", "predict", "benchmark")
@@ -54,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_benchmark(commands)
     _add_cifar10(commands)
+    _add_init(commands)
+    text = "say before training what will go wrong, or gain nothing"
+    _add_config(commands.add_parser("doctor", help=text, description=f"{text}; exit status 1 if there is an error"))
     for command in developer_commands().values():
         command.add_parser(commands)
     schema = add_command(commands, "schema")
@@ -82,6 +87,21 @@ def _add_config(command: argparse.ArgumentParser, required: bool = True) -> None
         help="override a key, for example -o Global.epochs=10; repeatable",
     )
     command.add_argument("-p", "--profiler_options", metavar="OPTIONS", help="as in PaddleClas: 'key=value;...'")
+
+
+def _add_init(commands: Any) -> None:
+    text = "write a Slim section for a goal, from what was measured of such backbones"
+    init = commands.add_parser("init", help=text, description=text)
+    what = init.add_mutually_exclusive_group(required=True)
+    what.add_argument("-c", "--config", type=Path, metavar="FILE", help="PaddleClas configuration (YAML)")
+    what.add_argument(
+        "--quickstart", type=Path, metavar="FOLDER", help="write the configurations of the quickstart there"
+    )
+    init.add_argument("--goal", choices=GOALS, default="fast", help="default: fast")
+    init.add_argument(
+        "--engine", choices=ENGINES, help="that will run the model (default: the fastest that was measured)"
+    )
+    init.add_argument("--output", type=Path, metavar="FILE", help="default: beside FILE, with the goal in its name")
 
 
 def _add_predict(commands: Any) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from filelock import FileLock, Timeout
 
@@ -58,6 +58,20 @@ def run_lock(folder: Path, key: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def held_by(folder: Path) -> Optional[str]:
+    """Say who holds an output folder, or None; nothing is made or changed."""
+    lock = folder / FOLDER / RUN
+    if not lock.is_file():
+        return None
+    try:
+        with FileLock(lock.resolve(), timeout=0, is_singleton=False):
+            return None
+    except Timeout:
+        return f"another training{_described(_holder(folder))}"
+    except OSError:
+        return None  # cannot be locked here: training says why
 
 
 @contextmanager

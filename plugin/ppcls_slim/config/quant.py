@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, Union
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -63,7 +63,6 @@ _RULES = all_of(
     no(all_of(given("activation_preprocess_type"), given("act_preprocess"))),
     no(all_of(given("weight_preprocess_type"), given("weight_preprocess"))),
     no(all_of(_WITH_PACT, _AUTO_ALPHA, _NO_BATCHES)),
-    any_of(no(given("learning_rate")), given("epochs")),
     no(all_of(_ONE_SIDED, given("act_quantize"))),
     no(all_of(_ONE_SIDED, _NO_BATCHES)),
     no(all_of(given("bias_correction", const=True), _NO_BATCHES)),
@@ -178,8 +177,12 @@ class QuantConfig(Section):
             "quantized one. Absent: the model is quantized before the first epoch."
         ),
     )
-    learning_rate: Optional[float] = Field(
-        None, gt=0.0, le=MOST, description="Optimizer.lr.learning_rate of those epochs; the same as before if absent."
+    learning_rate: Optional[Union[Literal["same"], Annotated[float, Field(gt=0.0, le=MOST)]]] = Field(
+        None,
+        description=(
+            "Optimizer.lr.learning_rate while the model is quantized; same: as it is there. If absent, a tenth of it "
+            "where trained weights are quantized, and as it is from scratch."
+        ),
     )
     verify_samples: Count = Field(1000, description="Evaluation samples that an export is checked on.")
     verify_threshold: float = Field(
@@ -271,8 +274,6 @@ class QuantConfig(Section):
             raise ValueError("weight_preprocess replaces PACT: set weight_preprocess_type to null beside it")
         if self.uses_pact and self.pact.alpha == "auto" and self.calibration_batches == 0:
             raise ValueError("pact.alpha is auto and needs data: set calibration_batches to 1 or more, or a number")
-        if self.learning_rate is not None and self.epochs is None:
-            raise ValueError("learning_rate is that of the epochs after training: set epochs too")
         one_sided = self.uses_pact and self.pact.form == "one_sided"
         if one_sided and self.act_quantize:
             raise ValueError("act_quantize and pact.form: one_sided both quantize activations: remove one")

@@ -37,18 +37,25 @@ from .random_weights import random_weights_warnings
 from .training_batches import build_training_data
 
 
-def dry_run(config: ClasConfig, json_file: Optional[Path]) -> Plan:
+def dry_run(config: ClasConfig, json_file: Optional[Path]) -> Optional[Plan]:
     """Print the plan that training would follow, and write it as JSON where asked.
 
     Args:
         config: PaddleClas configuration.
         json_file: where to write the plan; ``-`` prints it instead of the table.
 
+    Returns:
+        The plan; None of a model that is only quantized.
+
     Raises:
         SlimError: the configuration does not prune, or needs sensitivities that are not computed yet.
     """
     init_logger(log_level=logging.ERROR)  # backbones of 2.5 and newer log while they are built
     section, checkpoint = _checkpoint(config)
+    if section.prune is None and section.quant is not None and json_file is None and _is_dense(checkpoint):
+        build_dense(config, "train", fetch_pretrained=False)  # refuses an Arch that cannot be built
+        print("nothing is pruned (there is no Slim.prune); training quantizes the model as Slim.quant says")
+        return None
     plan = _plan(config, section, checkpoint)
     warnings = checkpoint.metadata.warnings or [] if checkpoint is not None else []
     warnings = [*warnings, *random_weights_warnings(config, section, checkpoint)]
@@ -81,6 +88,10 @@ def _checkpoint(config: ClasConfig) -> tuple[SlimConfig, Optional[Checkpoint]]:
     section = read_section(config) or SlimConfig()
     resolve(config)
     return section, find_checkpoint(config, "train")
+
+
+def _is_dense(checkpoint: Optional[Checkpoint]) -> bool:
+    return checkpoint is None or (checkpoint.plan is None and checkpoint.quant is None)
 
 
 def _plan(config: ClasConfig, section: SlimConfig, checkpoint: Optional[Checkpoint]) -> Plan:

@@ -34,6 +34,7 @@ from .banner import banner, write_config
 from .build import ParameterNames, build_dense
 from .epoch_lines import EpochLines
 from .export_job import make_export_job
+from .fine_tuning import set_learning_rate
 from .hooks import Hook, Seeding
 from .locking import output_folder_locked
 from .progress import BEST, Progress
@@ -82,6 +83,10 @@ class SlimEngine(Engine):
         preflight.check_compression(config, self.slim, self.checkpoint, mode)
         check_distillation(config, self.slim, self.checkpoint, mode)
         self.metadata = self.checkpoint.metadata.model_copy(deep=True) if self.checkpoint is not None else Metadata()
+        self._rate: Optional[str] = None
+        if mode == "train":
+            resumes = bool(config["Global"].get("checkpoints"))
+            self._rate = set_learning_rate(config, self.slim, self.checkpoint, resumes, self.metadata)
         self.progress = Progress(_base_seed(config))
         self._hooks: list[Hook] = []
         self._names = ParameterNames()
@@ -154,8 +159,9 @@ class SlimEngine(Engine):
     def _build_model(self, config: ClasConfig, mode: str = "train") -> paddle.nn.Layer:
         """Stand in for ``ppcls.arch.build_model``: build the dense model, load the checkpoint, and compress."""
         console.introduce(banner(self.original_config, self, log_file()), again=self.mode == "train")
-        if self._found is not None:
-            say(f"ppcls_slim: {self._found}")
+        for said in (self._found, self._rate):
+            if said is not None:
+                say(f"ppcls_slim: {said}")
         run, state = self._run(), state_of(self.checkpoint)
         model = build_dense(config, mode, fetch_pretrained=state.fetches_pretrained)
         if run.checkpoint is not None:

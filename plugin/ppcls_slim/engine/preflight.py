@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -46,17 +46,23 @@ def check_data(config: ClasConfig, mode: str) -> None:
     Raises:
         SlimError: names the key.
     """
+    for line in missing_data(config, mode):
+        raise SlimError(line)
+    if mode == "infer":
+        images = config["Infer"]["infer_imgs"]
+        if not images or not Path(images).exists():
+            raise SlimError(f"Infer.infer_imgs: {images} does not exist; give an image or a folder of images")
+
+
+def missing_data(config: ClasConfig, mode: str) -> Iterator[str]:
+    """Say which folders and lists of the data sets do not exist, a line for each."""
     parts = {"train": ["Train", "Eval"], "eval": ["Eval"]}.get(mode, [])
     for part in parts:
         if part == "Eval" and mode == "train" and not config["Global"].get("eval_during_train"):
             continue
         for key, value in _paths(config.get("DataLoader", {}).get(part) or {}, f"DataLoader.{part}"):
             if not Path(value).exists():
-                raise SlimError(f"{key}: {value} does not exist; give the right path with -o {key}=...")
-    if mode == "infer":
-        images = config["Infer"]["infer_imgs"]
-        if not images or not Path(images).exists():
-            raise SlimError(f"Infer.infer_imgs: {images} does not exist; give an image or a folder of images")
+                yield f"{key}: {value} does not exist; give the right path with -o {key}=..."
 
 
 def _paths(section: Mapping[str, Any], where: str) -> list[tuple[str, str]]:
@@ -216,13 +222,18 @@ def with_clear_errors(build_dataloader: Callable[..., DataLoader]) -> Callable[.
             with clear_errors(f"DataLoader.{mode}"):
                 return build_dataloader(config, mode, *args, **kwargs)
         except SlimError as error:
-            missing = _first_missing_image(config.get(mode) or {})
+            missing = first_missing_image(config.get(mode) or {})
             raise SlimError(f"DataLoader.{mode}: {missing}") if missing is not None else error from error
 
     return build
 
 
-def _first_missing_image(section: Mapping[str, Any]) -> Optional[str]:
+def first_missing_image(section: Mapping[str, Any]) -> Optional[str]:
+    """Say which image that a list names is not there.
+
+    Args:
+        section: ``DataLoader.Train`` or ``.Eval``.
+    """
     dataset = section.get("dataset", {})
     listing, root = dataset.get("cls_label_path"), dataset.get("image_root")
     if not isinstance(listing, str) or not isinstance(root, str) or not Path(listing).is_file():

@@ -79,8 +79,6 @@ def _stages_of(config: ClasConfig) -> list[Stage]:
     first["Slim"].pop("quant")
     _leave_out_itself(first)
     first["Global"]["output_dir"] = str(Path(config["Global"]["output_dir"]) / FLOAT)
-    if slim.quant.learning_rate is not None:
-        second["Optimizer"]["lr"]["learning_rate"] = slim.quant.learning_rate
     second["Global"]["epochs"] = slim.quant.epochs
     return [*_float_stages(first, read_section(first)), Stage(second, "second stage, of the quantized model")]
 
