@@ -132,7 +132,7 @@ def whole_run(workload: Workload, scenario: str) -> Whole:
 
 def train_on(file: Path) -> list[str]:
     """A run that goes on where it was stopped."""
-    return ["train", "-c", str(file), "-o", "Global.checkpoints=auto"]
+    return ["train", "-c", str(file), "-o", "Global.checkpoints=auto", "-v"]  # its log is read
 
 
 def _a_kill(rng: random.Random, whole: Whole, start_up: float) -> Kill:
