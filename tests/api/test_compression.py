@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 import pytest
-from networks import SHAPE, batches, small
+from own_networks import SHAPE, batches, small
 
 import ppcls_slim
 from conftest import ROOT
