@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 import pytest
-from networks import SHAPE, batches, small
+from own_networks import SHAPE, batches, small
 
 import ppcls_slim
 from conftest import ROOT
@@ -138,7 +138,7 @@ def test_of_several_outputs_the_first_is_exported(tmp_path):
 
 VISION = {
     "resnet18": 64, "vgg11": 32, "mobilenet_v2": 64, "mobilenet_v3_small": 64, "densenet121": 64,
-    "shufflenet_v2_x0_25": 64, "squeezenet1_0": 64, "googlenet": 64, "inception_v3": 96,
+    "shufflenet_v2_x0_25": 64, "squeezenet1_0": 64, "googlenet": 224, "inception_v3": 96,
 }  # fmt: skip
 
 

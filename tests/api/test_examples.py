@@ -11,8 +11,8 @@ import sys
 import types
 
 import pytest
-from networks import SHAPE, batches, small
-from public import NAMES, example_of, source_of
+from own_networks import SHAPE, batches, small
+from public_names import NAMES, example_of, source_of
 
 import ppcls_slim
 from conftest import ROOT

@@ -18,9 +18,11 @@ def texts(notebook) -> list[str]:
 
 def test_the_tour_runs_and_its_networks_keep_their_accuracy(tmp_path):
     notebook = nbformat.read(TOUR, as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    table = next(text for text in texts(notebook) if "as the first" in text)
-    rows = [line.split("|") for line in table.splitlines() if line.startswith(("| dense", "| pruned", "| int8"))]
+    NotebookClient(
+        notebook, timeout=500, startup_timeout=300, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    printed = "".join(texts(notebook))  # a busy kernel sends what is printed at once in several parts
+    rows = [line.split("|") for line in printed.splitlines() if line.startswith(("| dense", "| pruned", "| int8"))]
     top1 = [float(row[-3].strip().rstrip(" %")) for row in rows]
     assert len(top1) == 3 and min(top1) > 90
 

@@ -1,6 +1,6 @@
 """The keys of the configuration as keyword arguments, for editors and type checkers.
 
-``tests/api/test_keys.py`` holds them against the config classes, which validate them.
+``tests/api/test_package.py`` holds them against the config classes, which validate them.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import SHAPE, batches, small
+from own_networks import SHAPE, batches, small
 
 import ppcls_slim
 from ppcls_slim import SlimError
