@@ -14,6 +14,7 @@ from ..compat.paddleclas.types import ClasConfig
 from ..config.prune import LATENCY_ENGINES
 from ..config.section import SlimConfig
 from ..deploy.job import ExportJob
+from ..deploy.latency.clock import cpus_of_process
 from ..deploy.latency.meter import EngineMeter
 from ..prune.apply import apply_slices
 from ..prune.slices import SlicePlan
@@ -33,7 +34,7 @@ def latency_meter(
         tell: shows the user a line.
 
     Raises:
-        SlimError: the engine is not installed, or its latency cannot be measured.
+        SlimError: the engine is not installed, its latency cannot be measured, or there are fewer CPUs than threads.
     """
     if slim.prune is None or not slim.prune.by_latency:
         return None
@@ -44,6 +45,7 @@ def latency_meter(
             f"Slim.deploy.targets: latency on {engine} cannot be measured; set Slim.prune.on.engine to one of "
             f"{', '.join(LATENCY_ENGINES)}"
         )
+    _check_threads(on.threads)
     shape = tuple(slim.prune.input_shape or config["Global"]["image_shape"])
     noise = np.random.default_rng(0).standard_normal([1, *shape], dtype=np.float32)
 
@@ -70,6 +72,15 @@ def latency_meter(
         )
 
     return EngineMeter(on, engine, job_of, shape, tell)
+
+
+def _check_threads(threads: int) -> None:
+    cpus = cpus_of_process()
+    if threads > cpus:
+        raise SlimError(
+            f"Slim.prune.on.threads: {threads} threads cannot be timed on the {cpus} CPU{'s' if cpus > 1 else ''} "
+            f"that this process may use: set {cpus} or less"
+        )
 
 
 def _without(slices: Optional[SlicePlan], config: ClasConfig, model: paddle.nn.Layer) -> paddle.nn.Layer:
