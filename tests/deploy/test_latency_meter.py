@@ -158,3 +158,11 @@ def test_more_threads_than_cpus_are_refused(monkeypatch):
         SlimError, match=r"on\.threads: 2 threads cannot be timed on the 1 CPU that this process may use"
     ):
         latency_meter({}, slim, paddle.nn.Linear(1, 1), print)
+
+
+def test_where_int8_follows_it_is_said_that_the_float_model_is_timed():
+    said: list[str] = []
+    slim = SlimConfig.model_validate({"prune": {"speedup": 2.0, "on": {"engine": "paddle"}}, "quant": {}})
+    meter = latency_meter({"Global": {"image_shape": [3, 8, 8]}}, slim, paddle.nn.Linear(1, 1), said.append)
+    assert meter is not None and meter.place.precision == "fp32"
+    assert said == ["ppcls_slim: Slim.prune.speedup is asked of the float model: int8 of Slim.quant is not timed"]

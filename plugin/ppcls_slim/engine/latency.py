@@ -71,7 +71,10 @@ def latency_meter(
             labels=None,
         )
 
-    return EngineMeter(on, engine, job_of, shape, tell)
+    meter = EngineMeter(on, engine, job_of, shape, tell)
+    if slim.quant is not None:
+        meter.say(f"Slim.prune.{slim.prune.budget} is asked of the float model: int8 of Slim.quant is not timed")
+    return meter
 
 
 def _check_threads(threads: int) -> None:
