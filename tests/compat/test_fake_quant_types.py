@@ -37,3 +37,14 @@ def test_amp_has_those_without_channels_run_in_fp16_and_none_in_bfloat16():
         "float16": {"fake_quantize_dequantize_abs_max", "fake_quantize_dequantize_moving_average_abs_max"},
         "bfloat16": set(),
     }
+
+
+@pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="this Paddle has AMP")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_on_a_cpu_paddle_switches_amp_off(dtype):
+    """So a training with AMP would be the one without, and shows nothing about fake quantizers."""
+    value, layer = paddle.ones([2, 3]), paddle.nn.Linear(3, 3)
+    with pytest.warns(UserWarning, match="makes no effect"), paddle.amp.auto_cast(level="O1", dtype=dtype):
+        found = [quantizer(layer(value)) for quantizer in fake_quants()]
+    assert {str(one.dtype) for one in found} == {"paddle.float32"}
+    assert not paddle.amp.GradScaler(init_loss_scaling=128.0).is_enable()

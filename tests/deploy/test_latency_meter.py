@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -11,12 +13,14 @@ from ppcls_slim.common.errors import SlimError
 from ppcls_slim.compat import engine_versions
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.config.prune import OnConfig
+from ppcls_slim.config.section import SlimConfig
 from ppcls_slim.deploy.job import ExportJob
 from ppcls_slim.deploy.latency.clock import milliseconds
 from ppcls_slim.deploy.latency.frame import frame_key, input_shape
 from ppcls_slim.deploy.latency.layer_runs import open_layers
 from ppcls_slim.deploy.latency.meter import EngineMeter
 from ppcls_slim.deploy.latency.table import Table
+from ppcls_slim.engine.latency import latency_meter
 from ppcls_slim.prune.latency.meter import LayerPoint, LayerShape, Place
 from ppcls_slim.prune.slices import ParamSlice, SlicePlan
 from ppcls_slim.verify.samples import Samples
@@ -53,8 +57,9 @@ def test_every_kind_of_layer_runs_on_every_engine(engine):
         LayerPoint(LINEAR, 20, 30),
     ]
     for alone in (False, True):
-        for run in open_layers(engine, points, 2, 1, alone):
-            run()
+        for threads in (1, 2):
+            for run in open_layers(engine, points, 2, threads, alone):
+                run()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -63,6 +68,15 @@ def test_a_wider_layer_takes_longer(engine):
     points = [LayerPoint(CONVOLUTION, inputs, 64) for inputs in (64, 256)]
     narrow, wide = milliseconds(open_layers(engine, points, 1, 1, False), 10, 1)
     assert wide > 1.2 * narrow > 0  # a call of Paddle Inference costs more than the layer
+
+
+def test_other_processes_have_no_part_in_what_several_threads_take():
+    """One of ten runs is undisturbed; with one thread the CPU's time counts, and waiting is not in it."""
+    waits = itertools.cycle([0.02] * 9 + [0.001])
+    (taken,) = milliseconds([lambda: time.sleep(next(waits))], 10, 2)
+    assert taken < 10.0
+    (taken,) = milliseconds([lambda: time.sleep(0.02)], 3, 1)
+    assert taken < 10.0
 
 
 def test_layers_of_an_image_are_fed_with_the_image():
@@ -113,8 +127,8 @@ def test_layers_are_measured_once_and_a_network_beside_the_dense_one():
             gives_features=False, sidecar=lambda verified: {}, inference_yml="", **nothing,
         )  # fmt: skip
 
-    def meter():
-        return EngineMeter(OnConfig(), "onnx", job_of, (3, 32, 32), said.append)
+    def meter(threads=1):
+        return EngineMeter(OnConfig(threads=threads), "onnx", job_of, (3, 32, 32), said.append)
 
     points = [[LayerPoint(CONVOLUTION, 16, width) for width in (8, 16)]]
     times = meter().layers(points)
@@ -125,9 +139,30 @@ def test_layers_are_measured_once_and_a_network_beside_the_dense_one():
     eighth = ParamSlice((64, 3, 3, 3), {0: tuple(range(8))})
     dense, pruned = meter().network(SlicePlan({"0.weight": eighth}, {}, {}))
     assert dense > 2 * pruned > 0
+    assert all(value > 0 for value in meter(threads=2).layers(points).values())
+    assert len(said) == 2  # another table
+    dense, pruned = meter(threads=2).network(SlicePlan({"0.weight": eighth}, {}, {}))
+    assert dense > pruned > 0
 
 
 def test_an_engine_that_is_not_installed_names_the_extra(monkeypatch):
     monkeypatch.setitem(engine_versions.ENGINES, "onnx", ("ONNX Runtime", "no-such-package"))
     with pytest.raises(SlimError, match=r"Slim.prune.on.engine: onnx needs .* pip install 'ppcls_slim\[onnx\]'"):
         EngineMeter(OnConfig(), "onnx", lambda slices, folder: None, (3, 8, 8), print)
+
+
+def test_more_threads_than_cpus_are_refused(monkeypatch):
+    monkeypatch.setattr("ppcls_slim.engine.latency.cpus_of_process", lambda: 1)
+    slim = SlimConfig.model_validate({"prune": {"speedup": 2.0, "on": {"engine": "paddle", "threads": 2}}})
+    with pytest.raises(
+        SlimError, match=r"on\.threads: 2 threads cannot be timed on the 1 CPU that this process may use"
+    ):
+        latency_meter({}, slim, paddle.nn.Linear(1, 1), print)
+
+
+def test_where_int8_follows_it_is_said_that_the_float_model_is_timed():
+    said: list[str] = []
+    slim = SlimConfig.model_validate({"prune": {"speedup": 2.0, "on": {"engine": "paddle"}}, "quant": {}})
+    meter = latency_meter({"Global": {"image_shape": [3, 8, 8]}}, slim, paddle.nn.Linear(1, 1), said.append)
+    assert meter is not None and meter.place.precision == "fp32"
+    assert said == ["ppcls_slim: Slim.prune.speedup is asked of the float model: int8 of Slim.quant is not timed"]

@@ -80,11 +80,11 @@ def test_the_last_checkpoint_has_one_plan_of_the_dense_network(cli, configured, 
     assert float(pruned) / float(dense) == pytest.approx(
         second["flops"]["pruned"] / second["flops"]["dense"], abs=0.01
     )
-    for best in (output_prefix(folders[0], "best_model"), last(folders[1], "best_model")):
-        again = cli("eval", "-c", configured({}), "-o", f"Global.pretrained_model={best}")
-        assert again.status == 0, again.err
-        top1 = float(re.findall(r"\[Avg\].*top1: ([\d.]+)", again.out)[-1])
-        assert top1 == pytest.approx(sidecar(best)["metric"], abs=1e-5)
+    best = last(folders[1], "best_model")
+    again = cli("eval", "-c", configured({}), "-o", f"Global.pretrained_model={best}")
+    assert again.status == 0, again.err
+    top1 = float(re.findall(r"\[Avg\].*top1: ([\d.]+)", again.out)[-1])
+    assert top1 == pytest.approx(sidecar(best)["metric"], abs=1e-5)
 
 
 def test_every_step_goes_through_the_whole_learning_rate_and_other_random_numbers(cli, configured, monkeypatch):
@@ -153,6 +153,7 @@ def test_a_checkpoint_that_is_named_says_which_step_it_is_of(cli, configured, tm
     )
 
 
+@pytest.mark.slow
 def test_a_pruned_model_is_not_pruned_again(cli, configured, tmp_path):
     trained(cli, configured())
     pruned = output_prefix(tmp_path / "output/step_1", "latest")

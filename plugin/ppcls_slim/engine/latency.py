@@ -27,7 +27,7 @@ def latency_meter(
         tell: shows the user a line.
 
     Raises:
-        SlimError: the engine is not installed, or its latency cannot be measured.
+        SlimError: the engine is not installed, its latency cannot be measured, or there are fewer CPUs than threads.
     """
     if slim.prune is None or not slim.prune.by_latency:
         return None
@@ -36,7 +36,10 @@ def latency_meter(
     def build(slices: Optional[SlicePlan]) -> paddle.nn.Layer:
         return wrapped(_without(slices, config, model), config)
 
-    return network_meter(slim.prune, shape, build, tell, slim.deploy.targets[0])
+    meter = network_meter(slim.prune, shape, build, tell, slim.deploy.targets[0])
+    if slim.quant is not None:
+        meter.say(f"Slim.prune.{slim.prune.budget} is asked of the float model: int8 of Slim.quant is not timed")
+    return meter
 
 
 def _without(slices: Optional[SlicePlan], config: ClasConfig, model: paddle.nn.Layer) -> paddle.nn.Layer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from .. import checkpoint as checkpoints
 from ..checkpoint import Checkpoint, Fit
@@ -116,12 +116,12 @@ def load_loss(loss: Optional[paddle.nn.Layer], checkpoint: Checkpoint) -> None:
 
 
 @contextmanager
-def naming(checkpoint: Checkpoint) -> Iterator[None]:
-    """Name the checkpoint in what is wrong with it."""
+def naming(what: Union[str, Path]) -> Iterator[None]:
+    """Name a key or a file in what is wrong with it."""
     try:
         yield
     except SlimError as error:
-        raise SlimError(f"{checkpoint.weights}: {error}") from None
+        raise SlimError(f"{what}: {error}") from None
 
 
 def resume(

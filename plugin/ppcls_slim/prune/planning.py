@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import cache
 from typing import Optional
 
 import numpy as np
@@ -14,26 +12,15 @@ from ..compat.paddle import paddle
 from ..config.prune import PruneConfig
 from . import importance
 from .analysis import Analysis, analyse_model, layers_of
-from .budget import Budget, budget_of
-from .budget_ratios import ratios_for_budget
-from .choose import channels_to_keep, lowest_scores
+from .budget import budget_of
 from .dependency.groups import Group
-from .importance.criterion import Aggregation
-from .importance.group_scores import group_scores
 from .latency.meter import LatencyMeter
 from .latency.search import Planner, Selected, plan_in_time
 from .plan import Decision, Plan
 from .planned import check_planned
-from .rank_channels import contest, normalization_of, ranking_of
-from .ratios import (
-    GroupRatio,
-    Sensitivity,
-    align_in_channels,
-    check_channels_left,
-    ratios_from_config,
-    skipped_groups,
-)
+from .ratios import GroupRatio, Sensitivity, align_in_channels
 from .remaining import Earlier, Remaining
+from .selecting import Selector
 from .slices import plan_slices
 from .step import Step
 
@@ -68,7 +55,7 @@ def make_plan(
         What is kept of the dense model, also where earlier steps have pruned it.
 
     Raises:
-        SlimError: see :func:`.analysis.analyse_model` and :func:`assign_ratios`; or nothing would be pruned.
+        SlimError: see :func:`.analysis.analyse_model` and :func:`.selecting.assign_ratios`; or nothing would go.
 
     Example:
         >>> model = paddle.nn.Sequential(paddle.nn.Conv2D(3, 8, 3), paddle.nn.ReLU(), paddle.nn.Conv2D(8, 4, 3))
@@ -99,7 +86,7 @@ def plan_from(
         if meter is None:
             raise SlimError(f"Slim.prune.{config.budget} needs an engine to measure on; set pruned_flops instead")
     remaining = Remaining.of(model, analysis.groups, earlier)
-    selector = _Selector(analysis, config, remaining, sensitivity, data)
+    selector = Selector(analysis, config, remaining, sensitivity, data)
 
     def plan_at(part: float) -> Plan:
         def plan_of(chosen: Selected, align: int, reason: str) -> Plan:
@@ -125,68 +112,6 @@ def plan_from(
     return plan_at(step.part)
 
 
-class _Selector:
-    """Selects channels under budgets; they are scored once, when the first budget needs it.
-
-    Args:
-        analysis: of the dense model.
-        config: the ``Slim.prune`` section.
-        remaining: the channels to choose from.
-        sensitivity: losses of accuracy, for ``pruned_flops`` by sensitivity.
-        data: training batches, for criteria that score by them.
-    """
-
-    def __init__(
-        self,
-        analysis: Analysis,
-        config: PruneConfig,
-        remaining: Remaining,
-        sensitivity: Optional[Sensitivity],
-        data: Optional[importance.TrainingData],
-    ):
-        self._analysis, self._config, self._remaining = analysis, config, remaining
-        self._sensitivity = sensitivity
-        self._data = replace(data, count=config.importance.batches) if data is not None else None
-        self._criterion = importance.get(config.name)
-        self._scores = cache(self._score)
-
-    def select(self, budget: Optional[Budget], align: int, part: float) -> Selected:
-        """Select channels.
-
-        Args:
-            budget: of the section, or the part of it; None where it gives ratios.
-            align: the numbers of channels kept are multiples of this.
-            part: of the ratios.
-
-        Returns:
-            For each group bool ``[channels of the dense group]``, True for channels that are kept; and its ratio.
-        """
-        config, remaining, criterion = self._config, self._remaining, self._criterion
-        if budget is not None and ranking_of(config, criterion) != "layer":
-            return contest(self._analysis, config, criterion, remaining, self._scores()).under(budget, align)
-        dense = assign_ratios(config, self._analysis, budget, align, self._sensitivity, part)
-        ratios = remaining.ratios(dense, align)
-        if criterion.measure is None and self._aggregation == "root":
-            model, groups = remaining.model, remaining.groups
-            kept = channels_to_keep(model, criterion, groups, ratios, align, config.norm_ratio)
-            return remaining.in_dense(kept), dense
-        scores = self._scores()
-        kept, told = lowest_scores(remaining.groups, scores, ratios, align)
-        return remaining.in_dense(kept), [
-            one if values is None else whole for one, whole, values in zip(told, dense, scores)
-        ]
-
-    @property
-    def _aggregation(self) -> Aggregation:
-        return self._config.importance.aggregation or self._criterion.aggregation
-
-    def _score(self) -> list[Optional[np.ndarray]]:
-        remaining, normalization = self._remaining, normalization_of(self._config, self._criterion)
-        return group_scores(
-            remaining.model, self._criterion, remaining.groups, self._aggregation, normalization, self._data
-        )
-
-
 def resolve_align(config: PruneConfig, device: str) -> tuple[int, str]:
     """Return the number that channels kept are multiples of, and why it is this one."""
     if config.align != "auto":
@@ -194,37 +119,6 @@ def resolve_align(config: PruneConfig, device: str) -> tuple[int, str]:
     if device == "cpu":
         return 1, "default on a CPU, as PaddleSlim"
     return ALIGN_ON_GPU, f"default on {device}: widths that are not multiples of {ALIGN_ON_GPU} are slow there"
-
-
-def assign_ratios(
-    config: PruneConfig,
-    analysis: Analysis,
-    budget: Optional[Budget],
-    align: int,
-    sensitivity: Optional[Sensitivity] = None,
-    part: float = 1.0,
-) -> list[GroupRatio]:
-    """Return the ratio of each group, by ``pruned_ratio`` and ``ratios`` or by a budget.
-
-    Args:
-        config: the ``Slim.prune`` section.
-        analysis: of the dense model.
-        budget: of the section; None where it gives ratios.
-        align: the numbers of channels kept are multiples of this.
-        sensitivity: losses of accuracy, for ``pruned_flops`` by sensitivity.
-        part: of the ratios that the section gives, see :class:`.step.Step`.
-
-    Raises:
-        SlimError: a name matches nothing or cannot be pruned, a group would keep no channel, or the budget cannot be
-            met.
-    """
-    if budget is None:
-        group_ratios = ratios_from_config(config, analysis, part)
-    else:
-        skipped = skipped_groups(config, analysis)
-        group_ratios = ratios_for_budget(analysis, skipped, budget, align, sensitivity)
-    check_channels_left(analysis.groups, group_ratios, align)
-    return group_ratios
 
 
 def plan_of_kept(

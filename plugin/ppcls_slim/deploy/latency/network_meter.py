@@ -15,6 +15,7 @@ from ...config.prune import LATENCY_ENGINES, PruneConfig
 from ...prune.slices import SlicePlan
 from ...verify.samples import Samples
 from ..job import ExportJob
+from .clock import cpus_of_process
 from .meter import EngineMeter
 
 Build = Callable[[Optional[SlicePlan]], paddle.nn.Layer]
@@ -39,7 +40,7 @@ def network_meter(
         target: the engine where ``on`` names none.
 
     Raises:
-        SlimError: the engine is not installed, or its latency cannot be measured.
+        SlimError: the engine is not installed, its latency cannot be measured, or there are fewer CPUs than threads.
     """
     engine = section.place.engine or target
     if engine not in LATENCY_ENGINES:
@@ -47,6 +48,7 @@ def network_meter(
             f"Slim.deploy.targets: latency on {engine} cannot be measured; set Slim.prune.on.engine to one of "
             f"{', '.join(LATENCY_ENGINES)}"
         )
+    _check_threads(section.place.threads)
     shape = tuple(section.input_shape or input_shape)
     noise = np.random.default_rng(0).standard_normal([1, *shape], dtype=np.float32)
 
@@ -60,3 +62,12 @@ def network_meter(
         )
 
     return EngineMeter(section.place, engine, job_of, shape, tell)
+
+
+def _check_threads(threads: int) -> None:
+    cpus = cpus_of_process()
+    if threads > cpus:
+        raise SlimError(
+            f"Slim.prune.on.threads: {threads} threads cannot be timed on the {cpus} CPU{'s' if cpus > 1 else ''} "
+            f"that this process may use: set {cpus} or less"
+        )

@@ -73,7 +73,7 @@ class Pruned(State):
 
     def restore(self, model: paddle.nn.Layer, checkpoint: Checkpoint, run: Run) -> None:
         """Follow the plan of the checkpoint, whatever the configuration says."""
-        with loading.naming(checkpoint):
+        with loading.naming(checkpoint.weights):
             self.rebuild(model)
         say(f"ppcls_slim: following the plan of {checkpoint.weights} ({self._beside(run.slim.prune)})")
         loading.load_exactly(model, checkpoint)

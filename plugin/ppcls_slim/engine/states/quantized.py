@@ -73,7 +73,7 @@ class Quantized(State):
 
     def restore(self, model: paddle.nn.Layer, checkpoint: Checkpoint, run: Run) -> None:
         """Rebuild the model as the checkpoint says, whatever the configuration says."""
-        with loading.naming(checkpoint):
+        with loading.naming(checkpoint.weights):
             self.record.check_user_classes(run.slim.quant)
             self.rebuild(model)
         loading.load_exactly(model, checkpoint)

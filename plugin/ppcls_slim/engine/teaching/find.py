@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
@@ -75,7 +73,7 @@ def _named(settings: DistillConfig, run: Run) -> Teacher:
     config, key = run.config, f"{KEY}.teacher"
     path: Optional[str] = settings.teacher
     if settings.config is not None:
-        with _naming(f"{KEY}.config"):
+        with loading.naming(f"{KEY}.config"):
             other = read_yaml_config(Path(settings.config), [])
         config = _with_arch(run.config, other, settings.config)
         if settings.teacher == DENSE:
@@ -84,7 +82,7 @@ def _named(settings: DistillConfig, run: Run) -> Teacher:
         return _from_checkpoint(open_named(str(path), key), config, run)
     if not is_pretrained(config["Arch"]):
         raise SlimError(f"{KEY}.config: {settings.config} names no weights: name them with {KEY}.teacher")
-    with paddle.utils.unique_name.guard(), _naming(f"{KEY}.config"):
+    with paddle.utils.unique_name.guard(), loading.naming(f"{KEY}.config"):
         return Teacher(build_dense(config, "eval"), str(settings.config))
 
 
@@ -103,7 +101,7 @@ def _from_checkpoint(found: Checkpoint, config: ClasConfig, run: Run, name: Opti
     """Build the model of a dense, pruned or quantized checkpoint with its weights."""
     say(f"ppcls_slim: the teacher is that of {found.weights}")
     state = state_of(found)
-    with _naming(f"{KEY}.teacher"):
+    with loading.naming(f"{KEY}.teacher"):
         model = build_untrained(config)
         if isinstance(state, Dense):
             fit = loading.load_what_fits(model, found, config, untrained_head=True)
@@ -112,12 +110,3 @@ def _from_checkpoint(found: Checkpoint, config: ClasConfig, run: Run, name: Opti
         else:
             state.restore(model, found, replace(run, config=config, mode="eval"))
     return Teacher(model, name or str(found.weights), checkpoints.sha256(found.weights))
-
-
-@contextmanager
-def _naming(key: str) -> Iterator[None]:
-    """Name the key in what is wrong."""
-    try:
-        yield
-    except SlimError as error:
-        raise SlimError(f"{key}: {error}") from None

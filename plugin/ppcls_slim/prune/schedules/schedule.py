@@ -15,8 +15,9 @@ from ...compat.paddle import paddle
 from ...config.prune import PruneConfig
 from ..analysis import Analysis, analyse_model
 from ..budget import budget_of
-from ..planning import assign_ratios, resolve_align
+from ..planning import resolve_align
 from ..ratios import Sensitivity, channel_counts
+from ..selecting import assign_ratios
 from .base import Schedule
 from .choose import Choice, ConvolutionChoice, GroupChoice
 from .mask_state import CONVOLUTIONS
