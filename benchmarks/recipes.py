@@ -195,5 +195,31 @@ def as_csv(rows: Sequence[Recipe]) -> str:
     return text.getvalue()
 
 
+MARK = "<!-- table: python -m benchmarks.recipes -->\n"
+HEADINGS = {
+    "docs/recipes.md": "family | goal | engine | prune | quantize | pruned | int8 | BF16 | both | weights | sources",
+    "docs/recipes.zh.md": "系列 | 目标 | 引擎 | 剪枝 | 量化 | 剪枝倍数 | int8 | BF16 | 两者 | 权重缩小 | 出处",
+}
+
+
+def with_table(page: str, rows: Sequence[Recipe]) -> str:
+    """The text of a page, with the rows of the fastest engine of every family that was timed."""
+    text = (ROOT / page).read_text(encoding="utf-8").partition(MARK)[0]
+    first = {(row.family, row.goal): row for row in reversed(rows)}
+    shown = [row for row in rows if row is first[row.family, row.goal] and (row.pruned_times or row.int8_times)]
+    lines = [f"| {HEADINGS[page]} |", "| --- " * len(HEADINGS[page].split("|")) + "|"]
+    for row in shown:
+        prune = f"`{row.budget}: {row.value}`" if row.prunes else ""
+        figures = (row.pruned_times, row.int8_times, row.bf16_times, row.both_times, row.smaller)
+        sources = ", ".join(Path(one).name for one in row.source.split())
+        skip = f", `skip: [{', '.join(row.skip.split())}]`" if row.skip else ""
+        cells = (row.family, row.goal, row.engine, prune, f"`{row.quantizer}`{skip}", *figures, sources)
+        lines.append(f"| {' | '.join(cells)} |")
+    return text + MARK + "\n" + "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    (FOLDER / "recipes.csv").write_text(as_csv(make_rows()), encoding="utf-8")
+    table = make_rows()
+    (FOLDER / "recipes.csv").write_text(as_csv(table), encoding="utf-8")
+    for name in HEADINGS:
+        (ROOT / name).write_text(with_table(name, table), encoding="utf-8")
