@@ -51,7 +51,7 @@ def test_engines_get_what_they_need(cli, dense):
         return read_section(read_yaml(path)) if result.status == 0 else result.message
 
     tensorrt = written("tensorrt")
-    assert (tensorrt.quant.pact.form, tensorrt.prune.align, tensorrt.deploy.targets) == ("two_sided", 32, ["onnx"])
+    assert (tensorrt.quant.pact.form, tensorrt.prune.align, tensorrt.deploy.targets) == ("two_sided", 8, ["onnx"])
     assert written("onnx-gpu").quant is None
     assert written("paddle").deploy.targets == ["paddle"]
     assert written("onnx").prune.speedup == 2.0

@@ -42,7 +42,7 @@ def for_engine(recipe: Recipe, engine: Engine) -> Recipe:
     Raises:
         SlimError: nothing of it is left.
     """
-    if recipe.engine == ANY and recipe.prunes and engine.align:
+    if recipe.engine == ANY and recipe.prunes and engine.align and recipe.align != "1":
         recipe = replace(recipe, align=engine.align)
     if engine.quantizes != "yes":
         if not recipe.prunes:
