@@ -34,6 +34,8 @@ CRITERION = "fpgm"
 NOT_PRUNED = {"refused": "cannot be pruned", "failed": "cannot be pruned: PaddleClas's code of it cannot be recorded"}
 """What docs/coverage says of a family -> what a row says."""
 NOT_MEASURED = "latency and accuracy were not measured"
+ALIGN = {"resnet": "16", "micronet": "1"}
+"""16 is about a tenth faster on CPUs (docs/configuration.md); MicroNet has prunable channels by the two."""
 TWICE = 2.0
 SIZES = {True: 102.5 / 7.2, False: 102.5 / 26.2}
 """MB of ResNet50_vd's weights, FP32 : pruned by half and int8, or int8 alone (README.md)."""
@@ -98,7 +100,7 @@ def _asked(family: Mapping[str, str], goal: str, engine: str, measured: Measured
     row = replace(row, note=NOT_MEASURED if engine == ANY else "")
     if goal == "accurate":
         return row
-    align = "16" if family["family"] == "resnet" else "8"
+    align = ALIGN.get(family["family"], "8")
     ratio = "0.3" if goal == "fast" else "0.5"
     row = replace(row, criterion=CRITERION, budget="pruned_ratio", value=ratio, align=align)
     if goal == "fast" and covered:
@@ -195,5 +197,31 @@ def as_csv(rows: Sequence[Recipe]) -> str:
     return text.getvalue()
 
 
+MARK = "<!-- table: python -m benchmarks.recipes -->\n"
+HEADINGS = {
+    "docs/recipes.md": "family | goal | engine | prune | quantize | pruned | int8 | BF16 | both | weights | sources",
+    "docs/recipes.zh.md": "系列 | 目标 | 引擎 | 剪枝 | 量化 | 剪枝倍数 | int8 | BF16 | 两者 | 权重缩小 | 出处",
+}
+
+
+def with_table(page: str, rows: Sequence[Recipe]) -> str:
+    """The text of a page, with the rows of the fastest engine of every family that was timed."""
+    text = (ROOT / page).read_text(encoding="utf-8").partition(MARK)[0]
+    first = {(row.family, row.goal): row for row in reversed(rows)}
+    shown = [row for row in rows if row is first[row.family, row.goal] and (row.pruned_times or row.int8_times)]
+    lines = [f"| {HEADINGS[page]} |", "| --- " * len(HEADINGS[page].split("|")) + "|"]
+    for row in shown:
+        prune = f"`{row.budget}: {row.value}`" if row.prunes else ""
+        figures = (row.pruned_times, row.int8_times, row.bf16_times, row.both_times, row.smaller)
+        sources = ", ".join(Path(one).name for one in row.source.split())
+        skip = f", `skip: [{', '.join(row.skip.split())}]`" if row.skip else ""
+        cells = (row.family, row.goal, row.engine, prune, f"`{row.quantizer}`{skip}", *figures, sources)
+        lines.append(f"| {' | '.join(cells)} |")
+    return text + MARK + "\n" + "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    (FOLDER / "recipes.csv").write_text(as_csv(make_rows()), encoding="utf-8")
+    table = make_rows()
+    (FOLDER / "recipes.csv").write_text(as_csv(table), encoding="utf-8")
+    for name in HEADINGS:
+        (ROOT / name).write_text(with_table(name, table), encoding="utf-8")

@@ -51,7 +51,7 @@ def test_engines_get_what_they_need(cli, dense):
         return read_section(read_yaml(path)) if result.status == 0 else result.message
 
     tensorrt = written("tensorrt")
-    assert (tensorrt.quant.pact.form, tensorrt.prune.align, tensorrt.deploy.targets) == ("two_sided", 32, ["onnx"])
+    assert (tensorrt.quant.pact.form, tensorrt.prune.align, tensorrt.deploy.targets) == ("two_sided", 8, ["onnx"])
     assert written("onnx-gpu").quant is None
     assert written("paddle").deploy.targets == ["paddle"]
     assert written("onnx").prune.speedup == 2.0
@@ -94,6 +94,13 @@ def test_line_ends_and_numbers_as_text_are_kept(cli, dense):
     assert written.startswith(text.rstrip())
     assert "\n" not in written.replace("\r\n", "")
     assert read_section(parse_yaml(written, "written")).quant.learning_rate == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize(("written", "rate"), [("1e-4", 1e-5), ("2.5e-4", 2.5e-5), ("0.65", 0.065), ("1", 0.1)])
+def test_a_tenth_of_any_rate_is_read_as_a_number(cli, dense, written, rate):
+    dense.write_text(dense.read_text().replace("learning_rate: 0.05", f"learning_rate: {written}"))
+    assert cli("init", "-c", dense).status == 0
+    assert read_section(read_yaml(dense.parent / "mine_fast.yaml")).quant.learning_rate == pytest.approx(rate)
 
 
 def test_the_student_of_a_distillation_and_the_backbone_of_a_recognition_model_are_found():

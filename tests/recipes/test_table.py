@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from benchmarks.recipes import as_csv, make_rows
+from benchmarks.recipes import HEADINGS, as_csv, make_rows, with_table
 
 from conftest import ROOT
 from ppcls_slim.cli.parser import ENGINES as ENGINE_CHOICES
@@ -16,6 +16,13 @@ from ppcls_slim.recipes.table import FOLDER, GOALS, engines, family_of, find_eng
 
 def test_the_table_is_what_was_measured():
     assert (FOLDER / "recipes.csv").read_text() == as_csv(make_rows()), "run python -m benchmarks.recipes"
+
+
+@pytest.mark.parametrize("page", HEADINGS)
+def test_the_pages_show_it(page):
+    assert (ROOT / page).read_text(encoding="utf-8") == with_table(page, recipes()), (
+        "run python -m benchmarks.recipes"
+    )
 
 
 def test_every_figure_has_a_source_that_is_there():

@@ -177,7 +177,7 @@ class QuantConfig(Section):
             "quantized one. Absent: the model is quantized before the first epoch."
         ),
     )
-    learning_rate: Optional[Union[Literal["same"], Annotated[float, Field(gt=0.0, le=MOST)]]] = Field(
+    learning_rate: Optional[Union[Annotated[float, Field(gt=0.0, le=MOST)], Literal["same"]]] = Field(
         None,
         description=(
             "Optimizer.lr.learning_rate while the model is quantized; same: as it is there. If absent, a tenth of it "

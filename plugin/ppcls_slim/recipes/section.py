@@ -42,7 +42,7 @@ def for_engine(recipe: Recipe, engine: Engine) -> Recipe:
     Raises:
         SlimError: nothing of it is left.
     """
-    if recipe.engine == ANY and recipe.prunes and engine.align:
+    if recipe.engine == ANY and recipe.prunes and engine.align and recipe.align != "1":
         recipe = replace(recipe, align=engine.align)
     if engine.quantizes != "yes":
         if not recipe.prunes:
@@ -98,9 +98,15 @@ def _quant(place: Place) -> Iterator[str]:
             f"    epochs: {recipe.epochs}", "after those of Global.epochs, which fine-tune what is pruned"
         )
     if place.learning_rate:
-        rate = float(f"{place.learning_rate * float(recipe.learning_rate):.6g}")
+        rate = _number(place.learning_rate * float(recipe.learning_rate))
         text = f"{float(recipe.learning_rate):g} of Optimizer.lr.learning_rate, which is for training from scratch"
-        yield _commented(f"    learning_rate: {rate!r}", text)
+        yield _commented(f"    learning_rate: {rate}", text)
+
+
+def _number(value: float) -> str:
+    """As YAML 1.1 reads a number: ``1.0e-05``, for which PyYAML wants the point."""
+    mantissa, e, exponent = repr(float(f"{value:.6g}")).partition("e")
+    return f"{mantissa if '.' in mantissa else f'{mantissa}.0'}{e}{exponent}"
 
 
 def _expected(place: Place) -> Iterator[str]:

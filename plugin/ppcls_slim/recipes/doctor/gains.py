@@ -39,12 +39,17 @@ def _timed(slim: SlimConfig) -> list[str]:
 
 
 def _packages(engine: Engine) -> Iterator[Finding]:
-    absent = [name for name in engine.packages.split() if importlib.util.find_spec(name) is None]
+    absent = [name for name in engine.packages.split() if not is_installed(name)]
     if absent:
         text = f"{engine.name} needs {', '.join(absent)}: pip install 'ppcls_slim[{engine.extra}]'"
         yield error("engine", f"Slim.deploy.targets: {text}")
     else:
         yield ok("engine", f"{engine.name} is installed")
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported; it is not."""
+    return importlib.util.find_spec(package) is not None
 
 
 def _int8(family: str, engine: Engine) -> Finding:
