@@ -152,7 +152,7 @@ def test_an_engine_that_is_not_installed_names_the_extra(monkeypatch):
 
 
 def test_more_threads_than_cpus_are_refused(monkeypatch):
-    monkeypatch.setattr("ppcls_slim.engine.latency.cpus_of_process", lambda: 1)
+    monkeypatch.setattr("ppcls_slim.deploy.latency.network_meter.cpus_of_process", lambda: 1)
     slim = SlimConfig.model_validate({"prune": {"speedup": 2.0, "on": {"engine": "paddle", "threads": 2}}})
     with pytest.raises(
         SlimError, match=r"on\.threads: 2 threads cannot be timed on the 1 CPU that this process may use"

@@ -13,7 +13,7 @@ from ..report.tables import short
 from .busy import Watch
 
 MOST_VARIATION = 0.15
-"""Coefficient of variation above which a latency is not to be relied upon; an idle machine stays below 0.05."""
+"""Coefficient of variation above which a latency is not to be relied upon."""
 
 
 @dataclass(frozen=True)
