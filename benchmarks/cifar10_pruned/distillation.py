@@ -27,7 +27,8 @@ def loss_of(
     Args:
         logits: ``[n, 10]``, or ``[runs, n, 10]``.
         labels: ``[n]``, or ``[runs, n]``; the loss is a number for each run.
-        teachers: ``[..., n, teachers, 10]`` logits; their probabilities at the temperature are averaged. None: only CE.
+        teachers: ``[..., n, teachers, 10]`` logits; their probabilities at the temperature are averaged.
+            None: only CE.
         smoothing: of the labels in CE.
         weight: of the teacher.
         temperature: of the softmax (Hinton et al., arXiv:1503.02531).

@@ -35,7 +35,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Layout:
-    """The widths of a network: channels of the first convolution, the blocks, and how many runs are packed into it."""
+    """The widths of a network: channels of the first convolution, the blocks, how many runs are packed into it."""
 
     stem: int
     blocks: tuple[Block, ...]
@@ -117,8 +117,8 @@ def place_of(block: Block, out_c: int, in_c: int) -> Tensor:
 def shapes_of(layout: Layout | MobileLayout, pad: int = 1) -> dict[str, tuple[int, ...]]:
     """Return name -> shape of all trained parameters, widths rounded up to multiples of ``pad``.
 
-    First all convolutions, then the linear layer (``[out, in]``, as PyTorch has it), then vectors. Mobile networks are
-    not padded.
+    First all convolutions, then the linear layer (``[out, in]``, as PyTorch has it), then vectors. Mobile networks
+    are not padded.
     """
     if isinstance(layout, MobileLayout):
         return layout.shapes()

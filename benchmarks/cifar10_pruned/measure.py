@@ -1,4 +1,4 @@
-"""Take trained weights back to Paddle: a checkpoint with its plan, top-1, FLOPs by the plan, latency of the export.
+"""Take trained weights back to Paddle: a checkpoint with its plan, top-1 of all test images, FLOPs by the plan.
 
     python -m benchmarks.cifar10_pruned.measure results/NAME.json ... --plans DIR --data dataset/cifar10.npz --out DIR
 
@@ -13,9 +13,6 @@ import argparse
 import csv
 import json
 import re
-import subprocess
-import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -25,13 +22,10 @@ from benchmarks.accuracy.pytorch_weights import read_safetensors
 from benchmarks.cifar10_pruned.images import normalised
 from ppcls_slim import checkpoint as checkpoints
 from ppcls_slim.compat.paddle import paddle
-from ppcls_slim.deploy.benchmark import benchmark
 from ppcls_slim.prune.plan import Plan, apply_plan
 from ppcls_slim.zoo.cifar_resnet import CifarResNet
 
-ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / "ppcls_configs" / "cifar10" / "resnet20.yaml"
-COLUMNS = ("name", "plan", "depth", "seed", "macs", "ratio", "last_top1", "paddle_top1", "dense_ms", "ms", "speed_up")
+COLUMNS = ("name", "plan", "depth", "seed", "epochs", "macs", "ratio", "last_top1", "paddle_top1")
 
 
 def pruned_model(weights: Path, plan: Optional[Plan]) -> tuple[CifarResNet, int]:
@@ -72,71 +66,25 @@ def top1_of(model: CifarResNet, file: Path, batch: int = 200) -> float:
     return 100.0 * right / len(labels)
 
 
-def export(checkpoint: Path, depth: int, data: Path, folder: Path) -> Path:
-    """Export a checkpoint with the plugin's command, for Paddle Inference."""
-    options = {
-        "Arch.name": f"CifarResNet{depth}",
-        "Global.pretrained_model": checkpoint,
-        "Global.save_inference_dir": folder,
-        "DataLoader.Eval.dataset.data_file": data,
-    }
-    pairs = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
-    command = [sys.executable, str(ROOT / "tools" / "export_model.py"), "-c", str(CONFIG), *pairs]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return folder
-
-
-@dataclass
-class Latencies:
-    """Latency of exported networks against the dense one, measured once for each plan: seeds differ in weights only.
-
-    Attributes:
-        data: ``cifar10.npz``.
-        out: folder of the exports.
-        dense: exported dense networks by depth.
-        measured: by the stem of a plan: milliseconds of the dense network and of the pruned one.
-    """
-
-    data: Path
-    out: Path
-    dense: dict[int, Path] = field(default_factory=dict)
-    measured: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def of(self, stem: str, checkpoint: Path, depth: int) -> tuple[float, float]:
-        """Return both latencies of one image on one thread, exporting what is not exported yet."""
-        if depth not in self.dense:
-            plain = self.out / f"dense{depth}"
-            save_checkpoint(CifarResNet(depth), None, plain)
-            self.dense[depth] = export(plain, depth, self.data, self.out / "inference" / plain.name)
-        if stem not in self.measured:
-            exported = export(checkpoint, depth, self.data, self.out / "inference" / stem)
-            first, second = benchmark([self.dense[depth], exported], threads=1, log=lambda line: None)
-            self.measured[stem] = first.median_ms, second.median_ms
-        return self.measured[stem]
-
-
-def measure(record_file: Path, plans: Path, latencies: Latencies) -> dict[str, Any]:
+def measure(record_file: Path, plans: Path, data: Path, out: Path) -> dict[str, Any]:
     """Return the row of one run."""
     record = json.loads(record_file.read_text())
     stem = record["recipe"]["weights"]
     plan_file = plans / f"{stem}.plan.json"
     plan = Plan.from_json(json.loads(plan_file.read_text())) if plan_file.exists() else None
     model, depth = pruned_model(record_file.with_suffix(".safetensors"), plan)
-    checkpoint = latencies.out / record["name"]
-    save_checkpoint(model, plan, checkpoint)
-    dense_ms, ms = latencies.of(stem, checkpoint, depth)
+    out.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(model, plan, out / record["name"])
     return {
         "name": record["name"],
         "plan": stem,
         "depth": depth,
         "seed": record["recipe"]["seed"],
+        "epochs": record["recipe"]["epochs"],
         "macs": plan.flops["pruned"] if plan else record["macs"],
         "ratio": round(plan.flops["dense"] / plan.flops["pruned"], 3) if plan else 1.0,
         "last_top1": record["last_top1"],
-        "paddle_top1": round(top1_of(model, latencies.data), 2),
-        "dense_ms": round(dense_ms, 3),
-        "ms": round(ms, 3),
-        "speed_up": round(dense_ms / ms, 3),
+        "paddle_top1": round(top1_of(model, data), 2),
     }
 
 
@@ -148,9 +96,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("dataset/cifar10.npz"))
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    latencies = Latencies(options.data, options.out)
     for record in options.records:
-        row = measure(record, options.plans, latencies)
+        row = measure(record, options.plans, options.data, options.out)
         table = options.out / "measured.csv"
         new = not table.exists()
         with table.open("a", newline="") as file:

@@ -3,8 +3,8 @@
     python -m benchmarks.cifar10_pruned.plans NAME '{"name": "fpgm", "pruned_flops": 0.526}' --out DIR
 
 The second argument is ``Slim.prune`` as JSON or YAML, or a file of it. ``NAME.plan.json`` and ``NAME.safetensors``
-(named and shaped as in Paddle) are written. 1 / 2.11 of the FLOPs are left with ``pruned_flops: 0.526``. With ``--arch``
-a network of PaddleClas that ``train.py`` trained, on images of 64 pixels a side.
+(named and shaped as in Paddle) are written. 1 / 2.11 of the FLOPs are left with ``pruned_flops: 0.526``. With
+``--arch`` a network of PaddleClas that ``train.py`` trained, on images of 64 pixels a side.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def main() -> None:
     print(f"{options.name}: {dense / 1e6:.2f} M -> {pruned / 1e6:.2f} M MACs, {dense / pruned:.3f} times")
     if plan.latency is not None:
         found = plan.latency
-        print(f"{options.name}: {found.dense:.3f} -> {found.measured:.3f} ms, {found.dense / found.measured:.3f} times")
+        print(
+            f"{options.name}: {found.dense:.3f} -> {found.measured:.3f} ms, {found.dense / found.measured:.3f} times"
+        )
 
 
 if __name__ == "__main__":

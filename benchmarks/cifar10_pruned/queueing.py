@@ -95,7 +95,9 @@ class Queue:
     def next(self) -> list[Recipe]:
         """Return the first runs of the file that can start, one or those of a pack; or none."""
         for pack in packs_of(read_runs(self.options.runs)):
-            left = [r for r in pack if r.name not in self.started and not (self.options.out / f"{r.name}.json").exists()]
+            left = [
+                r for r in pack if r.name not in self.started and not (self.options.out / f"{r.name}.json").exists()
+            ]
             if left and all(self.find(stem) for recipe in left for stem in recipe.needed):
                 return left
         return []

@@ -1,6 +1,6 @@
 """Print what ``measure.py`` wrote, a line for each row and its seeds, beside published rows of the same speed-up.
 
-python -m benchmarks.cifar10_pruned.table OUT/measured.csv [--published ../shared/published/pruning_peers.csv]
+python -m benchmarks.cifar10_pruned.table results/measured.csv --latency results/latency.csv
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from statistics import mean, stdev
 
 from prettytable import PrettyTable
 
-COLUMNS = ("row", "MACs", "times fewer", "seeds", "mean of last epochs", "in Paddle, last weights", "ms", "speed-up")
+COLUMNS = (
+    "row",
+    "MACs",
+    "times fewer",
+    "seeds",
+    "epochs",
+    "mean of last epochs",
+    "in Paddle, last weights",
+    "faster",
+)
 
 
 def read(file: Path) -> list[dict[str, str]]:
@@ -30,8 +39,13 @@ def spread(values: Iterable[float]) -> str:
     return f"{mean(found):.2f}" + (f" ± {stdev(found):.2f}" if len(found) > 1 else "")
 
 
-def rows_of(measured: list[dict[str, str]]) -> list[list[str]]:
-    """Return a row for every name without its seed; the last measurement of a name counts."""
+def rows_of(measured: list[dict[str, str]], faster: dict[str, str]) -> list[list[str]]:
+    """Return a row for every name without its seed; the last measurement of a name counts.
+
+    Args:
+        measured: rows of ``measure.py``.
+        faster: plan -> speed-up that ``latency.py`` measured.
+    """
     by_row: dict[str, list[dict[str, str]]] = defaultdict(list)
     for run in {run["name"]: run for run in measured}.values():
         by_row[re.sub(r"-s\d+$", "", run["name"])].append(run)
@@ -41,10 +55,10 @@ def rows_of(measured: list[dict[str, str]]) -> list[list[str]]:
             f"{int(runs[0]['macs']) / 1e6:.1f} M",
             f"{float(runs[0]['ratio']):.2f}",
             str(len(runs)),
+            runs[0]["epochs"],
             spread(float(run["last_top1"]) for run in runs),
             spread(float(run["paddle_top1"]) for run in runs),
-            spread(float(run["ms"]) for run in runs),
-            f"{mean(float(run['speed_up']) for run in runs):.2f}",
+            faster.get(runs[0]["plan"], ""),
         ]
         for name, runs in by_row.items()
     ]
@@ -58,8 +72,8 @@ def published_rows(file: Path) -> list[list[str]]:
             "",
             f"{float(row['macs_ratio']):.2f}",
             "",
-            row["pruned_top1"],
             "",
+            row["pruned_top1"],
             "",
             "",
         ]
@@ -73,8 +87,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("measured", type=Path, help="measured.csv")
     parser.add_argument("--published", type=Path, default=Path("../shared/published/pruning_peers.csv"))
+    parser.add_argument("--latency", type=Path, help="what latency.py wrote")
     options = parser.parse_args()
-    rows = rows_of(read(options.measured))
+    faster = {row["plan"]: row["speed_up"] for row in read(options.latency)} if options.latency else {}
+    rows = rows_of(read(options.measured), faster)
     if options.published.exists():
         rows += published_rows(options.published)
     table = PrettyTable(COLUMNS)
