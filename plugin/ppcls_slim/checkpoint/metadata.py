@@ -48,6 +48,7 @@ class Metadata(BaseModel):
         epoch: after which these weights were saved.
         warnings: of the training, that later steps repeat.
         distill: who taught the model, in the last training that had a teacher.
+        importance: root weight of a group -> sorted scores of its channels, see ``prune/importance/curve.py``.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -61,6 +62,7 @@ class Metadata(BaseModel):
     epoch: Optional[int] = None
     warnings: Optional[list[str]] = None
     distill: Optional[TaughtBy] = None
+    importance: Optional[dict[str, list[float]]] = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: what was set, and nothing else."""

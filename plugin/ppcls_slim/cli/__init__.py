@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Optional
 
+from ..common import command_line
 from ..common.errors import SlimError, file_error
 from . import signals
 from .commands import COMMANDS
@@ -20,6 +21,7 @@ EXIT_INPUT, EXIT_PIPE = 2, 141
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a sub-command; return the exit status."""
+    command_line.remember(sys.argv[1:] if argv is None else argv)
     arguments = parser().parse_args(argv)
 
     def interrupted(signum: int) -> None:

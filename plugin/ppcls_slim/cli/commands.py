@@ -26,7 +26,9 @@ def _train(arguments: argparse.Namespace) -> None:
     from ..engine.stages import train
 
     signals.unwind()
-    report_after_training(train(config))
+    engine = train(config)
+    exported = report_after_training(engine)
+    _say_page((exported or engine).page)
 
 
 def _eval(arguments: argparse.Namespace) -> None:
@@ -38,7 +40,9 @@ def _infer(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    _engine(arguments, "export").export()
+    engine = _engine(arguments, "export")
+    engine.export()
+    _say_page(engine.page)
 
 
 def _plan(arguments: argparse.Namespace) -> None:
@@ -108,6 +112,18 @@ def _prepare_cifar10(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {counts} images")
 
 
+def _report(arguments: argparse.Namespace) -> None:
+    from ..report.html.command import draw
+
+    for page in draw(arguments.folders, arguments.output):
+        _say_page(page)
+
+
+def _say_page(page: Optional[Path]) -> None:
+    if page is not None:
+        print(f"report: {page}")
+
+
 def _schema(arguments: argparse.Namespace) -> None:
     import json
 
@@ -138,6 +154,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Optional[int]]] = {
     "plan": _plan,
     "predict": _predict,
     "benchmark": _benchmark,
+    "report": _report,
     "prepare-cifar10": _prepare_cifar10,
     "schema": _schema,
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
@@ -24,16 +25,34 @@ from .comparison import compare_with_dense, export_dense
 from .inference_yml import LABELS
 from .job import ExportJob
 from .paddle_inference import NAME, write_sidecar
-from .side_by_side import Exported, side_by_side, table
+from .side_by_side import Exported, Row, side_by_side, table
 from .target import Target, Verified, find_target
 
 
-def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
+@dataclass(frozen=True)
+class Summary:
+    """What an export found, for the page of the run.
+
+    Attributes:
+        rows: the table dense against compressed of the first target.
+        exported: name of a target -> what was exported for it.
+        ways: all ways of running the model, side by side.
+    """
+
+    rows: Sequence[Comparison]
+    exported: Mapping[str, Exported]
+    ways: Sequence[Row]
+
+
+def export(
+    job: ExportJob, compare: bool = True, tell: Optional[Callable[[Summary], None]] = None
+) -> list[Comparison]:
     """Export a model for every target: for ``paddle`` to ``job.folder``, for others to a folder of their name in it.
 
     Args:
         job: the model and what is known about it. Exporting may rearrange the model: it is of no use afterwards.
         compare: also export the dense model, and time both.
+        tell: is given the summary of what was exported, if only for some of the targets.
 
     Returns:
         The rows of the table dense against compressed of the first target; empty for a dense model, and without
@@ -47,6 +66,7 @@ def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
     compressed = job.plan is not None or job.quant is not None
     done: dict[str, Exported] = {}
     rows: list[Comparison] = []
+    ways: list[Row] = []
     failed: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         for name in job.targets:
@@ -66,10 +86,12 @@ def export(job: ExportJob, compare: bool = True) -> list[Comparison]:
                     raise
                 failed.append(f"{name}: {error}")
         if compare and done and (compressed or len(done) > 1):
-            _say_which_to_deploy(job, done)
+            ways = _say_which_to_deploy(job, done)
     for exported in done.values():
         if exported.verified.warning is not None:
             logger.warning(f"ppcls_slim: {exported.verified.warning}")
+    if tell is not None and done:
+        tell(Summary(rows, done, ways))
     if failed:
         raise SlimError("; ".join(failed))
     return rows
@@ -85,10 +107,11 @@ def export_folder(folder: Path, name: str) -> Path:
     return folder if name == PADDLE else folder / name
 
 
-def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported]) -> None:
+def _say_which_to_deploy(job: ExportJob, done: Mapping[str, Exported]) -> list[Row]:
     ways = side_by_side(job, done)
     for line in [*table(ways).splitlines(), *(f"ppcls_slim: {line}" for line in advice(ways))]:
         logger.info(line)
+    return ways
 
 
 def _export_for(target: Target, job: ExportJob, expected: np.ndarray) -> Verified:

@@ -22,17 +22,20 @@ from ..compat.paddleclas.logger import logger
 from ..compat.paddleclas.stand_ins import Engine, build_dataloader, while_building, while_training
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import SlimConfig, read_section
-from ..deploy.export import export
+from ..deploy.export import Summary, export
 from ..prune.plan import Plan
 from ..quant.record import QuantRecord
 from ..report.tables import Comparison
 from ..verify.accuracy import top1
 from . import auto_resume, loading, preflight
 from .build import ParameterNames, build_dense
+from .curves import Curves
 from .export_job import make_export_job
 from .hooks import Hook, Seeding
 from .locking import output_folder_locked
+from .page import page_of_export, page_of_training
 from .progress import BEST, Progress
+from .record import stage_of
 from .run import Run
 from .saving import CheckpointWriter
 from .states import State, state_of
@@ -54,6 +57,7 @@ class SlimEngine(Engine):
         metadata: what the checkpoint's sidecar file says, and this run adds.
         progress: of the training: its best epoch, and where its checkpoints lie.
         state: what the model is.
+        page: of the run, once it was written.
 
     Raises:
         SlimError: the configuration or a file that it names cannot be used as asked.
@@ -75,6 +79,7 @@ class SlimEngine(Engine):
         check_distillation(config, self.slim, self.checkpoint, mode)
         self.metadata = self.checkpoint.metadata.model_copy(deep=True) if self.checkpoint is not None else Metadata()
         self.progress = Progress(_base_seed(config))
+        self.page: Optional[Path] = None
         self._hooks: list[Hook] = []
         self._names = ParameterNames()
         logging.getLogger("visualdl").setLevel(logging.ERROR)  # it logs at import time through the root logger
@@ -111,6 +116,7 @@ class SlimEngine(Engine):
                 Seeding(self.progress, self.train_dataloader),
                 *self.state.hooks(self.metadata, self.progress),
                 *teaching_hooks(self._lessons, self, self.metadata),
+                Curves(self, lambda: self.progress.stages, stage_of(self), self._run().resumed is not None),
             ]
             with self._names.in_use(), while_training(writer.save_model, self._resume):
                 super().train()
@@ -120,6 +126,7 @@ class SlimEngine(Engine):
                 hook.after_train(unwrap(self.model))
             if is_rank0():
                 self.state = self.state.finish(self._run(), self.progress)
+                self.page = page_of_training(self)
 
     def export(self, save_path: Any = None, uniform_output_enabled: bool = False, ema_module: Any = None) -> Any:
         """Export to ``Global.save_inference_dir``, verify, and compare with the dense model.
@@ -134,7 +141,12 @@ class SlimEngine(Engine):
         """
         if uniform_output_enabled:
             return super().export(save_path, uniform_output_enabled, ema_module)
-        return export(make_export_job(self.model, self.state, self._run()))
+        summaries: list[Summary] = []
+        try:
+            return export(make_export_job(self.model, self.state, self._run()), tell=summaries.append)
+        finally:
+            for summary in summaries:
+                self.page = page_of_export(self, summary)
 
     def export_without_comparison(self) -> list[Comparison]:
         """Export and verify, as :meth:`export`."""

@@ -50,7 +50,7 @@ def _train_in_stages(config: ClasConfig) -> SlimEngine:
     progress = _train(first).progress
     second["Global"].update(checkpoints=None, pretrained_model=str(_best_of(progress)))
     logger.info(f"ppcls_slim: second stage, {slim.quant.epochs} epochs of the quantized model")
-    return _train(second, progress.training)
+    return _train(second, progress)
 
 
 def _leave_out_itself(first: ClasConfig) -> None:
@@ -81,10 +81,10 @@ def _best_of(progress: Progress) -> Path:
     return Path(best)
 
 
-def _train(config: ClasConfig, training: Optional[str] = None) -> SlimEngine:
+def _train(config: ClasConfig, before: Optional[Progress] = None) -> SlimEngine:
     engine = SlimEngine(config, "train")
-    if training is not None:
-        engine.progress.training = training
+    if before is not None:
+        engine.progress.go_on_from(before)
     with writing_to(Path(config["Global"]["output_dir"])):
         engine.train()
     return engine

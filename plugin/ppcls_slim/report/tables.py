@@ -9,6 +9,7 @@ from typing import Optional
 
 from prettytable import PrettyTable
 
+from ..common.numbers import si
 from ..prune.plan import Decision, Plan
 
 WIDTH = 120
@@ -121,11 +122,3 @@ def _value(value: Optional[float], unit: str) -> str:
     if unit == "ms":
         return f"{value:.3f} ms"
     return f"{si(value)}{unit}"
-
-
-def si(number: float) -> str:
-    """``4351000000`` -> ``4.351 G``."""
-    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= factor:
-            return f"{number / factor:.3f} {letter}"
-    return f"{number:g} "

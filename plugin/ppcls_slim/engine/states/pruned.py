@@ -11,6 +11,7 @@ from ...compat.distributed import broadcast_from_rank0
 from ...compat.paddle import paddle
 from ...compat.paddleclas.logger import logger
 from ...config.prune import PruneConfig
+from ...prune.importance.curve import importance_curves
 from ...prune.plan import Plan
 from ...prune.planning import make_plan
 from ...prune.pruner import prune
@@ -59,6 +60,9 @@ class Pruned(State):
             ).to_json()
         )
         state = cls(Plan.from_json(made))
+        importance = importance_curves(model, state.slices)
+        if importance:
+            run.metadata.importance = importance
         state.rebuild(model)
         state.log(run)
         seen = reestimate_bn(model, run.training_data, run.feed, section.bn_batches)
