@@ -15,6 +15,7 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SCRIPT = """
 <script>
+document.querySelectorAll("details").forEach((one) => { one.open = true; });
 const wide = [...document.querySelectorAll("body *")]
   .filter((one) => one.getBoundingClientRect().right > window.innerWidth + 0.5 && !one.closest(".stack thead"))
   .map((one) => `${one.tagName}.${one.className.baseVal ?? one.className}`);
@@ -63,7 +64,7 @@ def chromium() -> str:
     return found
 
 
-FRAME = """<!DOCTYPE html><html><body style="margin: 0">
+FRAME = """<!DOCTYPE html><html><meta charset="utf-8"><body style="margin: 0">
 <iframe style="width: {width}px; height: 1200px; border: 0" srcdoc="{page}" onload="
   document.documentElement.dataset.seen = this.contentDocument.documentElement.dataset.seen"></iframe>
 </body></html>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from browser import look
@@ -24,25 +25,51 @@ def other(**changes):
     return large().model_copy(update={"output": "output/other", **changes})
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_a_browser_shows_every_section_without_errors_and_without_scrolling_sideways(tmp_path, dark):
-    seen = look(write_page(large(), tmp_path), tmp_path, width=400, dark=dark)
+@pytest.mark.parametrize(("width", "dark"), [(400, False), (1200, True)])
+def test_a_browser_shows_every_section_without_errors_and_without_scrolling_sideways(tmp_path, width, dark):
+    seen = look(write_page(large(), tmp_path), tmp_path, width, dark)
     assert seen.errors == []
-    assert seen.width == 400
-    assert (seen.scroll, seen.wide) == (400, [])
+    assert seen.width == width
+    assert (seen.scroll, seen.wide) == (width, [])
     assert seen.sections == EVERYTHING
     assert seen.unnamed == 0
     assert seen.outline == "solid"
     assert seen.paper == ("rgb(20, 22, 26)" if dark else "rgb(251, 251, 249)")
 
 
-def test_a_browser_shows_several_runs_without_errors_and_without_scrolling_sideways(tmp_path):
+@pytest.mark.parametrize("width", [400, 1200])
+def test_a_browser_shows_several_runs_without_errors_and_without_scrolling_sideways(tmp_path, width):
     page = tmp_path / "comparison.html"
     page.write_text(render_comparison([large(), other(arch="ResNet18"), smallest()], [None] * 3), encoding="utf-8")
-    seen = look(page, tmp_path)
+    seen = look(page, tmp_path, width)
     assert seen.errors == []
-    assert (seen.scroll, seen.wide) == (400, [])
+    assert (seen.scroll, seen.wide) == (width, [])
     assert seen.sections == ["results", "plots", "engines", "differences"]
+
+
+def luminance(color):
+    """As WCAG 2.2 defines it."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (n / 255 for n in color)]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear))
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_text_has_the_contrast_that_wcag_asks_for(theme):
+    style = (Path(html.__file__).parent / "templates/style.css").read_text(encoding="utf-8")
+    block = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[theme]
+    colors = {name: bytes.fromhex(value) for name, value in re.findall(r"--([\w-]+): #(\w{6})", block)}
+    for text, grounds in {
+        "ink": ("paper", "card", "wash", "warn-wash"),
+        "quiet": ("paper", "card", "wash"),
+        "accent": ("paper", "card", "wash"),
+        "warn": ("warn-wash",),
+    }.items():
+        for ground in grounds:
+            dark, light = sorted((luminance(colors[text]), luminance(colors[ground])))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
+    for line in ("s0", "s1", "s2", "s3", "s4", "s5", "up", "down"):
+        dark, light = sorted((luminance(colors[line]), luminance(colors["paper"])))
+        assert (light + 0.05) / (dark + 0.05) >= 3, line
 
 
 def test_the_look_finds_an_error_and_a_page_that_is_too_wide(tmp_path):

@@ -12,6 +12,9 @@ from .record import Data, Record
 ASKED = ("epochs", "batch_size", "optimizer", "learning_rate", "seed", "image_shape", "pretrained")
 """Of ``Record.training``, what is listed where runs differ in it."""
 
+LONGEST = 160
+"""Characters of a value; of a longer one (names of many layers) the page of its run has the rest."""
+
 
 def check_comparable(records: Sequence[Record]) -> None:
     """Refuse runs whose accuracies mean different things.
@@ -62,4 +65,5 @@ def _leaves(section: Mapping[str, object], path: str) -> dict[str, object]:
 
 
 def _shown(value: Optional[object]) -> str:
-    return "–" if value is None else str(value)
+    text = "–" if value is None else str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
