@@ -132,7 +132,7 @@ def test_a_fault_in_the_page_is_a_warning_and_the_run_goes_on(cli, asked, tmp_pa
     monkeypatch.setattr(page, "write_page", broken)
     trained = cli("train", "-c", asked(prune=PRUNE))
     assert trained.status == 0
-    assert "the page of the run was not written: ZeroDivisionError: a scale of nothing" in trained.out
+    assert "the page of the run was not written: ZeroDivisionError: a scale of nothing" in trained.out + trained.err
     assert output_prefix(tmp_path / "output", "best_model")
 
 

@@ -37,11 +37,13 @@ class Summary:
         rows: the table dense against compressed of the first target.
         exported: name of a target -> what was exported for it.
         ways: all ways of running the model, side by side.
+        warnings: about the latencies.
     """
 
     rows: Sequence[Comparison]
     exported: Mapping[str, Exported]
     ways: Sequence[Row]
+    warnings: Sequence[str] = ()
 
 
 def export(

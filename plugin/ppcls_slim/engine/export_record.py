@@ -26,14 +26,14 @@ def record_of_export(engine: Trained, summary: Summary) -> html.Export:
         written=now(),
         device=str(engine.original_config["Global"]["device"]),
         headings=first.target.headings,
-        rows=[html.Row(what=row.what, before=row.before, after=row.after, unit=row.unit) for row in summary.rows],
+        rows=[html.Row(**vars(row)) for row in summary.rows],
         ways=[_way(row, exported[row.name].target.engine) for row in summary.ways],
         agreement=[one for name, found in figures.items() for one in _agreement(name, found)],
         layers_float={
             name: list(found["float_layers"]) for name, found in figures.items() if found.get("float_layers")
         },
         advice=advice(summary.ways) if any(row.model == EXPORTED for row in summary.ways) else [],
-        warnings=[one.verified.warning for one in exported.values() if one.verified.warning is not None],
+        warnings=[*summary.warnings, *(one.verified.warning for one in exported.values() if one.verified.warning)],
     )
 
 
@@ -48,7 +48,7 @@ def commands_of_export(summary: Summary) -> list[html.Command]:
 
 
 def _way(row: Row, engine: str) -> html.Way:
-    low, high = getattr(row, "spread", None) or (None, None)
+    latency = getattr(row, "latency", None)  # with the spread of the runs
     return html.Way(
         target=row.name,
         engine=engine,
@@ -57,8 +57,8 @@ def _way(row: Row, engine: str) -> html.Way:
         folder=str(row.folder),
         file_bytes=row.file_bytes,
         latency_ms=row.milliseconds,
-        low_ms=low,
-        high_ms=high,
+        low_ms=getattr(latency, "p10_ms", None),
+        high_ms=getattr(latency, "p90_ms", None),
         speed_up=row.gain,
         top1=row.found.top1,
         same=row.found.same,

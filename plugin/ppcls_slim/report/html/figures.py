@@ -58,11 +58,12 @@ def milliseconds(number: Optional[float]) -> str:
     return NONE if number is None else f"{number:.{0 if number >= 100 else 1 if number >= 10 else 3}f} ms"
 
 
-def spread(way: Way) -> str:
-    """The quartiles of a latency, empty where they were not measured."""
-    if way.low_ms is None or way.high_ms is None:
+def spread(low: Optional[float], high: Optional[float]) -> str:
+    """From the 10th to the 90th percentile of a latency, empty where they were not measured."""
+    if low is None or high is None:
         return ""
-    return f"{way.low_ms:.3f} to {way.high_ms:.3f}"
+    digits = 0 if high >= 100 else 1 if high >= 10 else 3
+    return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def less(before: Optional[float], after: Optional[float]) -> str:

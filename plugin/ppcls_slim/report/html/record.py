@@ -144,7 +144,7 @@ class Way(Part):
         folder: where it lies; of the dense model a folder that is gone.
         file_bytes: size of its file of weights.
         latency_ms: median.
-        low_ms, high_ms: spread of the latency: the quartiles; null where they were not measured.
+        low_ms, high_ms: spread of the latency: its 10th and 90th percentile.
         speed_up: latency of the dense model in FP32 in the same engine / of this.
         top1: on the evaluation data.
         same: share of predictions as the trained model.
@@ -173,6 +173,8 @@ class Row(Part):
     before: Figure = None
     after: Figure = None
     unit: str = ""
+    spread_before: Optional[tuple[float, float]] = None
+    spread_after: Optional[tuple[float, float]] = None
 
 
 class Agreement(Part):
