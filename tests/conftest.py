@@ -15,6 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "plugin")]
 
+os.environ["PPCLS_SLIM_PAGE_FAULTS"] = "raise"  # a fault of the page is a line for users, and an error here
+
 # Loads Paddle the way the plugin does, before anything else can import it in an unlucky order.
 from ppcls_slim.compat import paddle as paddle_lines  # noqa: E402,F401
 

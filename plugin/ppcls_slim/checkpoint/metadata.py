@@ -49,6 +49,7 @@ class Metadata(BaseModel):
         warnings: of the training, that later steps repeat.
         learning_rate_factor: what ``Optimizer.lr`` was multiplied by, where ``Slim.quant`` did not say it.
         distill: who taught the model, in the last training that had a teacher.
+        importance: root weight of a group -> sorted scores of its channels, see ``prune/importance/curve.py``.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -63,6 +64,7 @@ class Metadata(BaseModel):
     warnings: Optional[list[str]] = None
     learning_rate_factor: Optional[float] = None
     distill: Optional[TaughtBy] = None
+    importance: Optional[dict[str, list[float]]] = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: what was set, and nothing else."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from ..common.console import Verbosity, console
+from ..common import command_line
 from ..common.errors import SlimError, file_error
 from ..compat import startup_noise
 from . import signals
@@ -24,10 +25,12 @@ EXIT_INPUT, EXIT_PIPE = 2, 141
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a sub-command; return the exit status."""
     try:
-        words = with_command(sys.argv[1:] if argv is None else argv, [*COMMANDS, *developer_commands()])
+        given = sys.argv[1:] if argv is None else argv
+        words = with_command(given, [*COMMANDS, *developer_commands()])
     except SlimError as error:
         _say(f"error: {error}")
         return EXIT_INPUT
+    command_line.remember(words)
     return _run(parser().parse_args(words))
 
 

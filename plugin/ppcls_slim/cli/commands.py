@@ -28,7 +28,9 @@ def _train(arguments: argparse.Namespace) -> None:
     from ..engine.stages import train
 
     signals.unwind()
-    report_after_training(train(config))
+    engine = train(config)
+    exported = report_after_training(engine)
+    _say_page((exported or engine).page)
 
 
 def _eval(arguments: argparse.Namespace) -> None:
@@ -46,6 +48,7 @@ def _export(arguments: argparse.Namespace) -> None:
     rows = engine.export()
     if rows and console.verbosity < Verbosity.VERBOSE:  # the log has the table
         print_comparison(rows, engine)
+    _say_page(engine.page)
 
 
 def _plan(arguments: argparse.Namespace) -> None:
@@ -119,6 +122,18 @@ def _prepare_cifar10(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {counts} images")
 
 
+def _report(arguments: argparse.Namespace) -> None:
+    from ..report.html.command import draw
+
+    for page in draw(arguments.folders, arguments.output):
+        _say_page(page)
+
+
+def _say_page(page: Optional[Path]) -> None:
+    if page is not None:
+        print(f"report: {page}")
+
+
 def _schema(arguments: argparse.Namespace) -> None:
     import json
 
@@ -162,6 +177,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Optional[int]]] = {
     "plan": _plan,
     "predict": _predict,
     "benchmark": _benchmark,
+    "report": _report,
     "prepare-cifar10": _prepare_cifar10,
     "schema": _schema,
     "init": _init,

@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--json", type=Path, metavar="FILE", help="also write the plan there ('-' for the screen)")
     _add_predict(commands)
     _add_benchmark(commands)
+    _add_report(commands)
     _add_cifar10(commands)
     _add_init(commands)
     text = "say before training what will go wrong, or gain nothing"
@@ -137,6 +138,19 @@ def _add_benchmark(commands: Any) -> None:
     benchmark.add_argument("--samples", type=_positive, help="evaluation samples at most (default: all)")
     benchmark.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     _add_config(benchmark, required=False)
+
+
+def _add_report(commands: Any) -> None:
+    text = "draw the page of a run again, or one page of several runs side by side"
+    report = commands.add_parser("report", help=text, description=text)
+    report.add_argument("folders", nargs="+", type=Path, metavar="OUTPUT", help="Global.output_dir of a run")
+    report.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="HTML file to write (default: report.html in OUTPUT; of several runs comparison.html here)",
+    )
 
 
 def _positive(text: str) -> int:

@@ -73,6 +73,11 @@ class SlimConfig(Section):
         json_schema_extra=or_else({"type": "boolean"}),
     )
 
+    @property
+    def writes_page(self) -> bool:
+        """Whether a run writes ``report.html``: unless ``report`` or ``report.page`` is false."""
+        return self.report.page if self.report is not None else "report" not in self.model_fields_set
+
     @model_validator(mode="after")
     def _one_after_the_other(self) -> SlimConfig:
         scheduled = self.prune is not None and self.prune.schedule is not None

@@ -18,7 +18,8 @@ from ..common.yaml_file import read_yaml
 from ..compat.paddle import paddle
 from ..compat.paddleclas.types import DataLoader
 from ..config.deploy import target_names
-from ..report.tables import WIDTH, short, si
+from ..common.numbers import si
+from ..report.tables import WIDTH, short
 from ..verify.agreement import Agreement, agreement
 from .export import export_folder
 from .paddle_inference import NAME, read_sidecar

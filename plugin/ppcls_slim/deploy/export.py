@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
@@ -36,19 +37,22 @@ class Outcome:
         done: target -> where it lies, and what verifying it found.
         rows: of the table dense against compressed of the first target; empty for a dense model.
         ways: every way of running the model, timed in turns; empty where nothing was compared.
+        warnings: about the latencies.
     """
 
     done: Mapping[str, Exported]
     rows: Sequence[Comparison] = ()
     ways: Sequence[Row] = ()
+    warnings: Sequence[str] = ()
 
 
-def export(job: ExportJob, compare: bool = True) -> Outcome:
+def export(job: ExportJob, compare: bool = True, tell: Optional[Callable[[Outcome], None]] = None) -> Outcome:
     """Export a model for every target: for ``paddle`` to ``job.folder``, for others to a folder of their name in it.
 
     Args:
         job: the model and what is known about it. Exporting may rearrange the model: it is of no use afterwards.
         compare: also export the dense model, and time both.
+        tell: is given the summary of what was exported, if only for some of the targets.
 
     Raises:
         SlimError: a target cannot run the model, or an exported model computes something else; the folder of that
@@ -59,6 +63,7 @@ def export(job: ExportJob, compare: bool = True) -> Outcome:
     done: dict[str, Exported] = {}
     rows: list[Comparison] = []
     failed: list[str] = []
+    ways: Sequence[Row] = ()
     busy: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         for name in job.targets:
@@ -77,7 +82,6 @@ def export(job: ExportJob, compare: bool = True) -> Outcome:
                 if len(job.targets) == 1:
                     raise
                 failed.append(f"{name}: {error}")
-        ways: Sequence[Row] = ()
         if compare and done and (compressed or len(done) > 1):
             ways = side_by_side(job, done, busy.append)
             _say_which_to_deploy(ways)
@@ -86,9 +90,12 @@ def export(job: ExportJob, compare: bool = True) -> Outcome:
     for exported in done.values():
         if exported.verified.warning is not None:
             logger.warning(f"ppcls_slim: {exported.verified.warning}")
+    outcome = Outcome(done, rows, ways, busy[:1])
+    if tell is not None and done:
+        tell(outcome)
     if failed:
         raise SlimError("; ".join(failed))
-    return Outcome(done, rows, ways)
+    return outcome
 
 
 def export_folder(folder: Path, name: str) -> Path:

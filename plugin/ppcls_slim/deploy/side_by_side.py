@@ -11,7 +11,7 @@ from typing import Optional
 import numpy as np
 from prettytable import PrettyTable
 
-from ..report.tables import si
+from ..common.numbers import si
 from ..verify.agreement import Agreement, agreement
 from .job import ExportJob
 from .parity import Int8Options, int8_options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Optional
 
 from ..compat.distributed import alone, is_rank0
 from ..compat.paddleclas.config import copy_config, inference_device
@@ -15,26 +16,31 @@ from ..verify.samples import evaluation_data
 from .engine import SlimEngine
 
 
-def report_after_training(engine: SlimEngine) -> None:
+def report_after_training(engine: SlimEngine) -> Optional[SlimEngine]:
     """Export the best checkpoint of a finished training, and print the table that compares it with the dense model.
 
     Args:
         engine: has trained. Nothing is reported without ``Slim.report``, and of a model that stayed dense.
 
+    Returns:
+        The engine that exported.
+
     Raises:
         SlimError: the exported model computes something else.
     """
     if engine.slim.report is None or (engine.plan is None and engine.quant is None) or not is_rank0():
-        return
+        return None
     best = engine.progress.best_checkpoint
     if best is None:
         say("ppcls_slim: no checkpoint was saved, so there is nothing to report")
-        return
+        return None
     config = copy_config(engine.original_config)
     config["Global"].update(pretrained_model=str(best), checkpoints=None)
     with alone():
-        rows = SlimEngine(config, "export").export()
+        exporting = SlimEngine(config, "export")
+        rows = exporting.export()
         _print(rows if engine.quant is not None else _with_measured_top1(rows, engine), engine, best)
+    return exporting
 
 
 def print_comparison(rows: list[Comparison], engine: SlimEngine) -> None:

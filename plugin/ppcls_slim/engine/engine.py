@@ -24,7 +24,7 @@ from ..compat.paddleclas.logger import say
 from ..compat.paddleclas.stand_ins import Engine, build_dataloader, while_building, while_training
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import SlimConfig, read_section
-from ..deploy.export import export
+from ..deploy.export import Outcome, export
 from ..prune.plan import Plan
 from ..prune.step import Step
 from ..quant.record import QuantRecord
@@ -32,12 +32,15 @@ from ..verify.accuracy import top1
 from . import auto_resume, loading, preflight
 from .banner import banner, write_config
 from .build import ParameterNames, build_dense
+from .curves import Curves
 from .epoch_lines import EpochLines
 from .export_job import make_export_job
 from .fine_tuning import set_learning_rate
 from .hooks import Hook, Seeding
 from .locking import output_folder_locked
+from .page import page_of_export, page_of_training
 from .progress import BEST, Progress
+from .record import stage_of
 from .run import Run
 from .saving import CheckpointWriter
 from .states import State, state_of
@@ -61,6 +64,7 @@ class SlimEngine(Engine):
         metadata: what the checkpoint's sidecar file says, and this run adds.
         progress: of the training: its best epoch, and where its checkpoints lie.
         state: what the model is.
+        page: of the run, once it was written.
 
     Raises:
         SlimError: the configuration or a file that it names cannot be used as asked.
@@ -88,6 +92,7 @@ class SlimEngine(Engine):
             resumes = bool(config["Global"].get("checkpoints"))
             self._rate = set_learning_rate(config, self.slim, self.checkpoint, resumes, self.metadata)
         self.progress = Progress(_base_seed(config))
+        self.page: Optional[Path] = None
         self._hooks: list[Hook] = []
         self._names = ParameterNames()
         logging.getLogger("visualdl").setLevel(logging.ERROR)  # it logs at import time through the root logger
@@ -127,6 +132,7 @@ class SlimEngine(Engine):
                 Seeding(self.progress, self.train_dataloader, self._epochs_before),
                 *self.state.hooks(self.metadata, self.progress),
                 *teaching_hooks(self._lessons, self, self.metadata),
+                Curves(self, lambda: self.progress.stages, stage_of(self), self._run().resumed is not None),
             ]
             with self._names.in_use(), while_training(writer.save_model, self._resume):
                 super().train()
@@ -136,6 +142,7 @@ class SlimEngine(Engine):
                 hook.after_train(unwrap(self.model))
             if is_rank0():
                 self.state = self.state.finish(self._run(), self.progress)
+                self.page = page_of_training(self)
 
     def export(self, save_path: Any = None, uniform_output_enabled: bool = False, ema_module: Any = None) -> Any:
         """Export to ``Global.save_inference_dir``, verify, and compare with the dense model.
@@ -150,7 +157,12 @@ class SlimEngine(Engine):
         """
         if uniform_output_enabled:
             return super().export(save_path, uniform_output_enabled, ema_module)
-        return list(export(make_export_job(self.model, self.state, self._run())).rows)
+        outcomes: list[Outcome] = []
+        try:
+            return list(export(make_export_job(self.model, self.state, self._run()), tell=outcomes.append).rows)
+        finally:
+            for outcome in outcomes:
+                self.page = page_of_export(self, outcome)
 
     def export_without_comparison(self) -> None:
         """Export and verify, as :meth:`export`."""

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
+from pydantic import TypeAdapter, ValidationError
+
 from ..compat.paddleclas.logger import logger
+from ..report.html.record import Stage
 from .training_states import states_beside
 
 STATE = "ppcls_slim"
@@ -38,12 +41,14 @@ class Progress:
         training: names it; a resumed training and a second stage go on under the name of the first.
         best: the best epoch; None before the first evaluation.
         saved: prefix (``latest``, ``best_model``, ...) -> path prefix of the last checkpoint saved under it.
+        stages: curves of this training and of the stages before it.
     """
 
     seed: int
     training: str = field(default_factory=lambda: uuid.uuid4().hex)
     best: Optional[Best] = None
     saved: dict[str, Path] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
 
     @property
     def best_checkpoint(self) -> Optional[Path]:
@@ -60,7 +65,12 @@ class Progress:
         """The plugin's part of a ``.pdstates`` file."""
         best = {"metric": self.best.metric, "epoch": self.best.epoch} if self.best is not None else {}
         saved = {name: str(path) for name, path in self.saved.items()}
-        return {"best": best, "seed": self.seed, "training": self.training, "saved": saved}
+        stages = [stage.model_dump() for stage in self.stages]
+        return {"best": best, "seed": self.seed, "training": self.training, "saved": saved, "stages": stages}
+
+    def go_on_from(self, before: Progress) -> None:
+        """Be the next stage of the same training."""
+        self.training, self.stages = before.training, before.stages
 
     def resume(self, state: Mapping[str, Any], path_prefix: Path, epoch: int) -> None:
         """Go on with what a checkpoint was saved with; ``.pdstates`` of older versions do not say where "best" lies.
@@ -75,6 +85,7 @@ class Progress:
         """
         self.seed = state.get("seed", self.seed)
         self.training = state.get("training", self.training)
+        self.stages = stages_of(state.get("stages"))
         best = state.get("best")
         self.best = Best(best["metric"], best["epoch"]) if best else None
         self.saved = {LATEST: path_prefix}
@@ -100,3 +111,11 @@ class Progress:
             and best.get("epoch") == epoch + 1
             and (best.get(STATE) or {}).get("training") == self.training
         )
+
+
+def stages_of(saved: object) -> list[Stage]:
+    """Read what a ``.pdstates`` holds; nothing where it is of an older version, or edited."""
+    try:
+        return TypeAdapter(list[Stage]).validate_python(saved or [])
+    except ValidationError:
+        return []

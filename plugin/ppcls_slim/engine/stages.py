@@ -67,7 +67,7 @@ def train(config: ClasConfig) -> SlimEngine:
             progress = engine.progress
             stage.config["Global"].update(checkpoints=None, pretrained_model=str(_best_of(progress)))
             say(f"ppcls_slim: {stage.name}, {stage.config['Global']['epochs']} epochs")
-            engine = _train(stage, progress.training)
+            engine = _train(stage, progress)
         return engine
 
 
@@ -157,12 +157,12 @@ def _best_of(progress: Progress) -> Path:
     return Path(best)
 
 
-def _train(stage: Stage, training: Optional[str] = None) -> SlimEngine:
+def _train(stage: Stage, before: Optional[Progress] = None) -> SlimEngine:
     engine = SlimEngine(stage.config, "train", stage.step, stage.epochs_before)
     if stage.note is not None:
         say(f"ppcls_slim: {stage.note}")  # the engine has made the logger
-    if training is not None:
-        engine.progress.training = training
+    if before is not None:
+        engine.progress.go_on_from(before)
     with writing_to(Path(stage.config["Global"]["output_dir"])):
         engine.train()
     return engine

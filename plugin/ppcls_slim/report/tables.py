@@ -9,6 +9,7 @@ from typing import Optional
 
 from prettytable import PrettyTable
 
+from ..common.numbers import si
 from ..prune.plan import Decision, Plan
 
 WIDTH = 120
@@ -138,11 +139,3 @@ def short(milliseconds: float) -> str:
     """Four digits: ``0.571``, ``59.35``, ``261.8``, ``1235``."""
     digits = next((digits for limit, digits in ((10, 3), (100, 2), (1000, 1)) if milliseconds < limit), 0)
     return f"{milliseconds:.{digits}f}"
-
-
-def si(number: float) -> str:
-    """``4351000000`` -> ``4.351 G``."""
-    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= factor:
-            return f"{number / factor:.3f} {letter}"
-    return f"{number:g} "

@@ -62,6 +62,8 @@ class ClasEngine(Protocol):
         model: in ``DataParallel`` where several processes train.
         train_dataloader: in mode ``train``.
         train_loss_func: ``Loss.Train``, of an output and labels; in mode ``train``.
+        eval_func: evaluates after an epoch, of the engine and the number of the epoch; returns the metric.
+        output_info: means of the metrics and losses of the epoch that is trained, objects with ``avg``.
         eval_dataloader: in mode ``eval``, and in mode ``train`` with ``Global.eval_during_train``.
         output_dir: ``Global.output_dir``.
         output_info: name of a loss or metric -> its average over the epoch so far, with ``avg``.
@@ -74,6 +76,8 @@ class ClasEngine(Protocol):
     model: Any
     train_dataloader: DataLoader
     train_loss_func: Callable[[Any, Any], Mapping[str, Any]]
+    eval_func: Callable[..., Any]
+    output_info: Mapping[str, Any]
     eval_dataloader: Optional[DataLoader]
     optimizer: list[Optimizer]
     output_dir: str

@@ -13,6 +13,7 @@ from ...compat.distributed import broadcast_from_rank0
 from ...compat.paddle import paddle
 from ...compat.paddleclas.logger import logger, say
 from ...config.prune import PruneConfig
+from ...prune.importance.curve import importance_curves
 from ...prune.plan import Plan
 from ...prune.planning import make_plan
 from ...prune.pruner import prune, prune_further
@@ -52,6 +53,9 @@ class Pruned(State):
         """
         run.measure_dense(model)
         state = cls(_plan(model, section, run))
+        importance = importance_curves(model, state.slices)
+        if importance:
+            run.metadata.importance = importance
         state.rebuild(model)
         state._adapt(model, section, run)
         return state
