@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Optional
 
-from ..common.console import Verbosity, console
 from ..common import command_line
+from ..common.console import Verbosity, console
 from ..common.errors import SlimError, file_error
 from ..compat import startup_noise
 from . import signals

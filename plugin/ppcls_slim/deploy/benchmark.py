@@ -14,11 +14,11 @@ from prettytable import PrettyTable
 
 from ..common import atomic
 from ..common.errors import SlimError, did_you_mean
+from ..common.numbers import si
 from ..common.yaml_file import read_yaml
 from ..compat.paddle import paddle
 from ..compat.paddleclas.types import DataLoader
 from ..config.deploy import target_names
-from ..common.numbers import si
 from ..report.tables import WIDTH, short
 from ..verify.agreement import Agreement, agreement
 from .export import export_folder

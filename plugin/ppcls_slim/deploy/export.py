@@ -85,11 +85,9 @@ def export(job: ExportJob, compare: bool = True, tell: Optional[Callable[[Outcom
         if compare and done and (compressed or len(done) > 1):
             ways = side_by_side(job, done, busy.append)
             _say_which_to_deploy(ways)
-    for line in busy[:1]:
-        logger.warning(f"ppcls_slim: {line}")
-    for exported in done.values():
-        if exported.verified.warning is not None:
-            logger.warning(f"ppcls_slim: {exported.verified.warning}")
+    for line in [*busy[:1], *(exported.verified.warning for exported in done.values())]:
+        if line is not None:
+            logger.warning(f"ppcls_slim: {line}")
     outcome = Outcome(done, rows, ways, busy[:1])
     if tell is not None and done:
         tell(outcome)

@@ -81,7 +81,6 @@ class ClasEngine(Protocol):
     eval_dataloader: Optional[DataLoader]
     optimizer: list[Optimizer]
     output_dir: str
-    output_info: Mapping[str, Any]
 
     def train(self) -> None: ...
 
