@@ -210,7 +210,9 @@ def _training(config: ClasConfig) -> dict[str, Any]:
 def _commands(engine: Trained) -> list[html.Command]:
     train = command_line.arguments_of("train")
     best = engine.progress.best_checkpoint
-    said = [html.Command(what="Train again", line=command_line.line("train", *train))] if train else []
+    said = (
+        [html.Command(what="Train again", line=command_line.line("train", *_without_resume(train)))] if train else []
+    )
     if train and best is not None:
         given = _without_resume(train)
         weights = ("-o", f"Global.pretrained_model={best}", "-o", "Global.checkpoints=null")
