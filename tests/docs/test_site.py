@@ -14,22 +14,15 @@ import pytest
 from conftest import ROOT
 
 DOCS = ROOT / "docs"
-TO_COME: set[str] = set()
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site, and what the build printed. Pages to come are empty; a Chinese one has the English headings."""
+    """The site, and what the build printed."""
     if importlib.util.find_spec("mkdocs") is None:
         pytest.skip("mkdocs is not installed: pip install 'ppcls_slim[docs]'")
     place = tmp_path_factory.mktemp("site")
     shutil.copytree(DOCS, place / "docs")
-    for name in sorted(TO_COME):
-        page, english = place / "docs" / name, place / "docs" / name.replace(".zh.md", ".md")
-        if not page.exists():
-            page.write_text(
-                english.read_text(encoding="utf-8") if english.exists() else f"# {name}\n", encoding="utf-8"
-            )
     for file in ("mkdocs.yml", "CONTRIBUTING.md", "CONTRIBUTING.zh.md", "benchmarks", "plugin", "README.md"):
         (place / file).symlink_to(ROOT / file)
     command = [
@@ -86,7 +79,3 @@ def test_a_link_that_leaves_the_documentation_is_a_path_in_the_text(site):
     folder, _ = site
     page = (folder / "pruned_cifar10/index.html").read_text(encoding="utf-8")
     assert "<code>benchmarks/cifar10_pruned/README.md</code>" in page
-
-
-def test_no_page_to_come_is_there_already():
-    assert [name for name in sorted(TO_COME) if (DOCS / name).exists()] == []
