@@ -42,7 +42,7 @@ def job(monkeypatch):
     monkeypatch.setattr(auto_speed, "layers_of_weights", lambda model: {f"{name}.w": name for name in LAYERS})
     monkeypatch.setattr(auto_speed, "replace", lambda job, **changes: SimpleNamespace(**{**vars(job), **changes}))
     monkeypatch.setattr(auto_speed, "latencies", lambda runs, times: [run() for run in runs])
-    monkeypatch.setattr(auto_speed.logger, "info", lambda line: None)
+    monkeypatch.setattr(auto_speed, "say", lambda line: None)
     record = SimpleNamespace(layers=dict.fromkeys(LAYERS, "plain"))
     return SimpleNamespace(
         quant=record, model=None, input_shape=(3, 4, 4), device="cpu", sidecar=lambda found: {}, left_float={}

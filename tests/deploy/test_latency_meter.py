@@ -157,7 +157,7 @@ def test_more_threads_than_cpus_are_refused(monkeypatch):
     with pytest.raises(
         SlimError, match=r"on\.threads: 2 threads cannot be timed on the 1 CPU that this process may use"
     ):
-        latency_meter({}, slim, paddle.nn.Linear(1, 1), print)
+        latency_meter({"Global": {"image_shape": [3, 8, 8]}}, slim, paddle.nn.Linear(1, 1), print)
 
 
 def test_where_int8_follows_it_is_said_that_the_float_model_is_timed():

@@ -208,7 +208,7 @@ def test_an_export_for_several_engines_ends_in_a_table_and_what_to_deploy(quanti
 
     said: list[str] = []
     job = quantized()
-    monkeypatch.setattr("ppcls_slim.deploy.export.logger.info", said.append)
+    monkeypatch.setattr("ppcls_slim.deploy.export.result", said.append)
     export(replace(job, targets=["onnx", "openvino"]))
     rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in said if line.startswith("| o")]
     assert rows[:2] == [["onnx", "dense", "fp32"], ["onnx", "exported", "int8"]]

@@ -55,7 +55,7 @@ def load(prefix):
         if isinstance(state, Dense):
             loading.load_what_fits(model, found, CONFIG, untrained_head=False)
         else:
-            with loading.naming(found):
+            with loading.naming(found.weights):
                 state.rebuild(model)
             loading.load_exactly(model, found)
         if isinstance(state, Masked):
