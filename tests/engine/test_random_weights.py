@@ -28,7 +28,8 @@ def test_a_training_says_it_once_and_its_files_keep_it(cli, small, tmp_path, sec
     latest = output_prefix(tmp_path / "output", "latest")
     assert WORDS in json.loads(latest.with_name("latest.slim.json").read_text())["warnings"][0]
     if "report" in section:  # beside the table, and beside the exported model
-        assert trained.out.splitlines()[-1].startswith("warning: Slim.prune starts from random weights")
+        warning, page = trained.out.splitlines()[-2:]
+        assert warning.startswith("warning: Slim.prune starts from random weights") and page.startswith("report: ")
         assert WORDS in json.loads((tmp_path / "inference/inference.slim.json").read_text())["warnings"][0]
         again = cli("train", "-c", small, "-o", f"Global.pretrained_model={latest}", "-o", "Slim.report=False")
         assert "ppcls WARNING: ppcls_slim" not in again.out
