@@ -22,7 +22,9 @@ def test_the_tour_runs_and_its_networks_keep_their_accuracy(tmp_path):
         notebook, timeout=500, startup_timeout=300, resources={"metadata": {"path": str(tmp_path)}}
     ).execute()
     printed = "".join(texts(notebook))  # a busy kernel sends what is printed at once in several parts
-    rows = [line for line in printed.splitlines() if line.startswith(("| dense", "| pruned", "| int8")) and "%" in line]
+    rows = [
+        line for line in printed.splitlines() if line.startswith(("| dense", "| pruned", "| int8")) and "%" in line
+    ]
     top1 = [float(line.split("|")[-3].strip().rstrip(" %")) for line in rows]
     assert len(top1) == 3 and min(top1) > 90
 

@@ -71,20 +71,21 @@ HELP = {
     ),
     "report": Help(
         "draw the page of a run again, or one page of several runs side by side",
-        "Draw report.html from the report.json of a run. Of several output folders one page is drawn that compares them: "
-        "pruned with quantized, one ratio with another.",
+        "Draw report.html from the report.json of a run. Of several output folders one page is drawn that compares "
+        "them: pruned with quantized, one ratio with another.",
         "ppcls-slim report output/digits_prune output/digits_quant -o comparison.html",
     ),
     "init": Help(
         "write a Slim section for a goal, from what was measured of such backbones",
-        "Write a copy of a PaddleClas configuration with a Slim section for its backbone: what to prune and to quantize, "
-        "and what to expect, with the source of each figure. --quickstart copies the configurations of the quickstart.",
+        "Write a copy of a PaddleClas configuration with a Slim section for its backbone: what to prune and to "
+        "quantize, and what to expect, with the source of each figure. --quickstart copies the configurations of the "
+        "quickstart.",
         "ppcls-slim init -c mine.yaml --goal fast --engine openvino",
     ),
     "doctor": Help(
         "say before training what will go wrong, or gain nothing",
-        "Look at a configuration, its weights and data, this machine and the engine, without training: what pruning or "
-        "quantization would stop at, or gain nothing from. The exit status is 1 if there is an error.",
+        "Look at a configuration, its weights and data, this machine and the engine, without training: what pruning "
+        "or quantization would stop at, or gain nothing from. The exit status is 1 if there is an error.",
         "ppcls-slim doctor -c mine_fast.yaml",
     ),
     "prepare-cifar10": Help(
