@@ -11,7 +11,10 @@ from ..config.quant import QuantConfig
 from ..config.section import SlimConfig, read_section
 
 NOT_HERE = {
-    "prune": {"schedule": "zeroes filters while PaddleClas trains"},
+    "prune": {
+        "schedule": "zeroes filters while PaddleClas trains",
+        "steps": "is several trainings of PaddleClas, with pruning before each",
+    },
     "quant": {
         "epochs": "is a second training of PaddleClas; train the network that quantize returns",
         "learning_rate": "is that of a second training of PaddleClas; give it to your optimizer",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ..common.errors import SlimError
+from ..compat.layers import replace_everywhere
 from ..compat.paddle import paddle
 from ..compat.qat_layers import (
     has_moving_average,
@@ -70,6 +71,8 @@ def insert_fake_quants(
     quantize_inputs(load_qat(paddleslim_options(settings), **classes), model)
     observers = observers or {}
     layers = quantized_layers(model, record)
+    # QAT puts them in the first place of a layer that the model uses under several names.
+    replace_everywhere(model, {id(found[name]): layer for name, layer in layers.items()})
     if not for_export:
         for name, layer in layers.items():
             quantizer_of(settings).build(Target(name, layer, record.layers[name], observers.get(name)), settings)
@@ -80,6 +83,9 @@ def insert_fake_quants(
             limit = quantizer_of(settings).input_limit(layer)
             seen = observers[name].input_scale
             set_moving_average(input_quantizer(layer), seen if limit is None else min(seen, limit))
+    for name, layer in layers.items():
+        if not found[name].training:  # fake quantizers follow their inputs in training
+            layer.eval()
 
 
 def paddleslim_options(settings: QuantConfig) -> dict[str, Any]:
