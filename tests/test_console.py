@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -54,6 +55,18 @@ def test_quiet_shows_results_and_warnings(cli, small):
     assert shown.out.startswith("+-") and "| parameters " in shown.out
     assert "epoch" not in shown.out
     assert "warning: Slim.prune starts from random weights" in shown.err
+
+
+def test_a_terminal_without_the_letters_of_a_name_shows_their_numbers(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert cli("init", "-c", _named(tmp_path / "\u72d7.yaml"), "--goal", "fast").status == 0
+    sys.stdout.flush()
+    assert b"\\u72d7_fast.yaml: " in sys.stdout.buffer.getvalue()
+
+
+def _named(path):
+    path.write_text((ROOT / "ppcls_configs/quickstart/digits_dense.yaml").read_text())
+    return path
 
 
 def test_quiet_shows_errors(cli, small):

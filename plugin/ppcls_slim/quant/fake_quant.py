@@ -83,9 +83,7 @@ def insert_fake_quants(
             limit = quantizer_of(settings).input_limit(layer)
             seen = observers[name].input_scale
             set_moving_average(input_quantizer(layer), seen if limit is None else min(seen, limit))
-    for name, layer in layers.items():
-        if not found[name].training:  # fake quantizers follow their inputs in training
-            layer.eval()
+    _keep_mode(found, layers)
 
 
 def paddleslim_options(settings: QuantConfig) -> dict[str, Any]:
@@ -97,6 +95,13 @@ def paddleslim_options(settings: QuantConfig) -> dict[str, Any]:
     options = {key: getattr(settings, key) for key in PASSED_ON}
     options["quantizable_layer_type"] = list(settings.quantizable_layer_type)
     return options
+
+
+def _keep_mode(before: Mapping[str, paddle.nn.Layer], after: Mapping[str, paddle.nn.Layer]) -> None:
+    """Quantized layers are in evaluation mode where the float ones were: in training they follow their inputs."""
+    for name, layer in after.items():
+        if not before[name].training:
+            layer.eval()
 
 
 def _clip_weight(name: str, layer: paddle.nn.Layer, settings: QuantConfig) -> None:
