@@ -75,6 +75,11 @@ def test_the_last_checkpoint_has_one_plan_of_the_dense_network(cli, configured, 
     assert "step 1 of 2 of pruning" in result.out
     assert "ppcls_slim: step 2 of 2 of pruning, 3 epochs" in result.out
     assert result.out.count("estimated anew on 2 batches") == 2
+    stages = json.loads((tmp_path / "output/report.json").read_text())["stages"]
+    assert [(one["name"], one["step"], len(one["epochs"])) for one in stages] == [
+        ("pruned", "step 1 of 2", 2),
+        ("pruned", "step 2 of 2", 3),
+    ]
     # The report is of the dense network, and nobody needs to know that there were steps.
     dense, pruned = re.findall(r"FLOPs.*? ([\d.]+) M.*? ([\d.]+) M", result.out.split("dense |")[-1])[0]
     assert float(pruned) / float(dense) == pytest.approx(

@@ -59,7 +59,8 @@ def name_of(state: State) -> str:
 
 def stage_of(engine: Trained) -> html.Stage:
     """Return the training that is about to begin, with no epoch yet."""
-    return html.Stage(name=name_of(engine.state), asked=_training(engine.original_config))
+    step = engine.plan.step if engine.plan is not None else None
+    return html.Stage(name=name_of(engine.state), step=str(step or ""), asked=_training(engine.original_config))
 
 
 def record_of_training(engine: Trained) -> html.Record:
