@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import warnings
 import pytest
 import yaml
 
-from conftest import DEFAULT, ROOT, output_prefix
+from conftest import DEFAULT, ROOT, _forget_logger, output_prefix
 from ppcls_slim.common.console import RANK, Console, Verbosity
 
 EPOCH = r"epoch \d/\d: loss [\d.]+, top-1 [\d.]+ %(?: \(training\))?, [\d.]+ s, ETA \d+:\d\d:\d\d"
@@ -54,6 +55,18 @@ def test_quiet_shows_results_and_warnings(cli, small):
     assert shown.out.startswith("+-") and "| parameters " in shown.out
     assert "epoch" not in shown.out
     assert "warning: Slim.prune starts from random weights" in shown.err
+
+
+def test_a_terminal_without_the_letters_of_a_name_shows_their_numbers(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert cli("init", "-c", _named(tmp_path / "\u72d7.yaml"), "--goal", "fast").status == 0
+    sys.stdout.flush()
+    assert b"\\u72d7_fast.yaml: " in sys.stdout.buffer.getvalue()
+
+
+def _named(path):
+    path.write_text((ROOT / "ppcls_configs/quickstart/digits_dense.yaml").read_text())
+    return path
 
 
 def test_quiet_shows_errors(cli, small):
@@ -133,3 +146,22 @@ def test_warnings_of_a_user_are_not_held_back():
         warnings.warn("No ccache found. Please be aware", UserWarning, stacklevel=1)
         warnings.warn("images are damaged", UserWarning, stacklevel=1)
     assert [str(one.message) for one in seen] == ["images are damaged"]
+
+
+def test_what_plugins_log_cannot_stop_a_command_and_tracebacks_are_shown(tmp_path, monkeypatch, capsys):
+    from ppcls_slim.common.console import console
+    from ppcls_slim.compat.paddleclas.console_log import init_logger
+    from ppcls_slim.compat.paddleclas.logger import logger
+
+    _forget_logger()
+    monkeypatch.setattr(console, "verbosity", Verbosity.NORMAL)
+    init_logger(log_file=str(tmp_path / "train.log"))
+    logger._logger.warning("%d images", "many")
+    logger.warning("100 % of images, 7 %s")
+    try:
+        raise ValueError("no image")
+    except ValueError:
+        logger._logger.exception("a plugin failed")
+    shown = capsys.readouterr().err
+    assert "warning: 100 % of images, 7 %s" in shown
+    assert "error: a plugin failed\nTraceback" in shown and "ValueError: no image" in shown

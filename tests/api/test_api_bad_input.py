@@ -27,6 +27,14 @@ def quantized():
     return ppcls_slim.quantize(small(), batches())
 
 
+def half():
+    return small().to(dtype="float16")
+
+
+def static():
+    return paddle.jit.to_static(small(), input_spec=[paddle.static.InputSpec([None, *SHAPE])])
+
+
 def uncopyable():
     net = small()
     net.computed = iter([open])
@@ -47,6 +55,19 @@ MISTAKES = {
     "a schedule": (
         lambda: ppcls_slim.plan(small(), SHAPE, {"pruned_ratio": 0.5, "schedule": {"name": "soft"}}),
         "Slim.prune.schedule zeroes filters while PaddleClas trains: remove it here",
+    ),
+    "steps": (
+        lambda: ppcls_slim.plan(small(), SHAPE, pruned_ratio=0.5, steps=2),
+        "Slim.prune.steps is several trainings of PaddleClas, with pruning before each: remove it here",
+    ),
+    "half precision": (
+        lambda: ppcls_slim.plan(half(), SHAPE, pruned_ratio=0.5),
+        r"plan: first.weight is float16: give the network in float32 \(model.to\(dtype='float32'\)\)",
+    ),
+    "half precision to quantize": (lambda: ppcls_slim.quantize(half(), batches()), "first.weight is float16"),
+    "a static forward pass": (
+        lambda: ppcls_slim.plan(static(), SHAPE, pruned_ratio=0.5),
+        "plan: the network is under paddle.jit.to_static: give it before that",
     ),
     "settings that are no mapping": (lambda: ppcls_slim.plan(small(), SHAPE, 0.5), "settings is a float"),
     "no network": (lambda: ppcls_slim.plan("resnet18", SHAPE, pruned_ratio=0.5), "model is a str: give a paddle.nn"),
@@ -74,6 +95,10 @@ MISTAKES = {
     "an empty generator": (lambda: ppcls_slim.quantize(small(), iter(())), "data gives no batch"),
     "one tensor for data": (lambda: ppcls_slim.quantize(small(), paddle.rand([8, *SHAPE])), "give batches, as"),
     "batches of words": (lambda: ppcls_slim.quantize(small(), ["image.png"]), "data gives a batch of str"),
+    "labels that are a list": (
+        lambda: ppcls_slim.quantize(small(), [(batches(1)[0][0], [1, 2])]),
+        "batch of Tensor, list: give",
+    ),
     "an image without a batch": (lambda: ppcls_slim.quantize(small(), [np.zeros(3)]), r"not \[n, C, H, W\]"),
     "an unknown target": (
         lambda: ppcls_slim.export(small(), "out", ["openvin"], example=SHAPE),

@@ -153,3 +153,38 @@ def test_networks_of_paddle_vision_are_pruned_quantized_and_exported(tmp_path, n
     net = ppcls_slim.quantize(net, data)
     exports = ppcls_slim.export(net, tmp_path / "int8", ["paddle", "openvino"], data=data, compare=False)
     assert set(exports.folders) == {"paddle", "openvino"}
+
+
+def test_a_network_in_evaluation_mode_stays_so_and_its_quantizers_stand_still():
+    net = small()
+    net.eval()
+    ppcls_slim.quantize(net, batches())
+    assert not any(layer.training for layer in net.sublayers(include_self=True))
+    of_inputs = {name: tensor for name, tensor in net.state_dict().items() if "fake_quant_input" in name}
+    before = {name: tensor.numpy() for name, tensor in of_inputs.items()}
+    net(10 * batches(1)[0][0])
+    assert before and all(np.array_equal(tensor.numpy(), before[name]) for name, tensor in of_inputs.items())
+
+
+class Shared(paddle.nn.Layer):
+    """One convolution under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = paddle.nn.Conv2D(3, 8, 3)
+        self.second = paddle.nn.Conv2D(8, 8, 3, padding=1)
+        self.again = self.second
+        self.head = paddle.nn.Linear(8, 4)
+
+    def forward(self, images):
+        return self.head(self.again(self.second(self.first(images))).mean([2, 3]))
+
+
+def test_a_layer_that_is_used_under_two_names_is_quantized_under_both(tmp_path):
+    net = Shared()
+    ppcls_slim.prune(net, ppcls_slim.plan(net, SHAPE, pruned_ratio=0.5))
+    ppcls_slim.quantize(net, batches())
+    assert net.again is net.second and type(net.second).__name__ == "QuantizedConv2D"
+    ppcls_slim.export(net, tmp_path / "int8", compare=False)
+    again = ppcls_slim.load(ppcls_slim.save(net, tmp_path / "net"), Shared)
+    assert np.array_equal(outputs(again), outputs(net))

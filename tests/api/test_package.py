@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import copy
 import importlib
 import inspect
+import pickle
 import subprocess
 import sys
 
@@ -49,6 +51,13 @@ def test_a_room_with_the_name_of_a_function_is_both():
     assert ppcls_slim.prune is room and room.plan is plan
     assert list(inspect.signature(ppcls_slim.prune).parameters) == ["model", "plan", "data"]
     assert list(inspect.signature(ppcls_slim.verify).parameters) == ["model", "against", "data"]
+
+
+def test_functions_that_are_rooms_are_pickled_and_copied_and_have_their_docstring():
+    for function in (ppcls_slim.prune, ppcls_slim.verify, ppcls_slim.quantize):
+        assert pickle.loads(pickle.dumps(function)) is function
+        assert copy.deepcopy(function) is function
+        assert "Example:" in (inspect.getdoc(function) or "")
 
 
 @pytest.mark.parametrize(

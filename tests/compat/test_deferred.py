@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -15,18 +17,19 @@ def package(tmp_path, monkeypatch):
     """A package that nobody has imported, with a module in it."""
     folder = tmp_path / "heavy_package"
     folder.mkdir()
-    (folder / "__init__.py").write_text("")
+    (folder / "__init__.py").write_text("__version__ = '1.2'\n")
     (folder / "part.py").write_text(
         "class Thing:\n    def __init__(self, size):\n        self.size = size\n\nSIZE = Thing(3)\n"
     )
+    (folder / "other.py").write_text("def double(number):\n    return 2 * number\n")
     monkeypatch.syspath_prepend(tmp_path)
     yield "heavy_package"
-    for name in ("heavy_package", "heavy_package.part"):
+    for name in ("heavy_package", "heavy_package.part", "heavy_package.other"):
         sys.modules.pop(name, None)
 
 
 def test_what_is_imported_is_loaded_when_it_is_used(package):
-    with deferred([package, f"{package}.part"]):
+    with deferred([package]):
         import heavy_package  # these only there
         import heavy_package.part as part
         from heavy_package.part import SIZE, Thing
@@ -42,10 +45,35 @@ def test_what_is_imported_is_loaded_when_it_is_used(package):
     assert issubclass(Larger, sys.modules[f"{package}.part"].Thing)
 
 
+def test_every_module_of_the_package_and_no_other_can_be_imported(package):
+    with deferred([package]):
+        from heavy_package import other
+        from heavy_package.part import Thing
+
+        with pytest.raises(ImportError):
+            import heavy_package.nowhere  # noqa: F401
+    assert package not in sys.modules
+    assert other.double(2) == 4
+    assert not hasattr(other, "triple")
+    assert isinstance(Thing(1), Thing)
+    assert pickle.loads(pickle.dumps(Thing)) is copy.deepcopy(Thing) is sys.modules[f"{package}.part"].Thing
+
+
+def test_what_is_used_while_it_is_imported_is_loaded_then(package):
+    with deferred([package]):
+        import heavy_package
+        from heavy_package.other import double
+
+        assert double(2) == 4
+        assert heavy_package.__version__ == "1.2"
+        import heavy_package.part as part
+    assert part is sys.modules[f"{package}.part"]
+
+
 def test_what_is_loaded_already_stays_itself(package):
     import heavy_package.part as real  # only there
 
-    with deferred([package, f"{package}.part"]):
+    with deferred([package]):
         from heavy_package.part import Thing
     assert Thing is real.Thing
 

@@ -67,6 +67,12 @@ def test_a_training_is_resumed_with_the_rate_that_it_began_with():
     assert (lr["learning_rate"], noted) == (0.005, None)
 
 
+def test_a_training_is_resumed_so_without_a_section_too():
+    config = {"Global": {"epochs": 10}, "Arch": TRAINED, "Optimizer": {"lr": dict(COSINE)}}
+    set_learning_rate(config, SlimConfig(), None, True, Metadata(learning_rate_factor=0.1))
+    assert config["Optimizer"]["lr"]["learning_rate"] == 0.0005
+
+
 def test_every_published_configuration_says_its_rate_itself():
     for path in (ROOT / "ppcls_configs").rglob("*.yaml"):
         quant = (yaml.safe_load(path.read_text()).get("Slim") or {}).get("quant")

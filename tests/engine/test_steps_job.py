@@ -75,6 +75,15 @@ def test_the_last_checkpoint_has_one_plan_of_the_dense_network(cli, configured, 
     assert "step 1 of 2 of pruning" in result.out
     assert "ppcls_slim: step 2 of 2 of pruning, 3 epochs" in result.out
     assert result.out.count("estimated anew on 2 batches") == 2
+    stages = json.loads((tmp_path / "output/report.json").read_text())["stages"]
+    assert [(one["name"], one["step"], len(one["epochs"])) for one in stages] == [
+        ("pruned", "step 1 of 2", 2),
+        ("pruned", "step 2 of 2", 3),
+    ]
+    for file in (tmp_path / "output").rglob("config.yaml"):  # each repeats all steps
+        kept, given = yaml.safe_load(file.read_text()), yaml.safe_load(path.read_text())
+        assert (kept["Global"]["epochs"], kept["Slim"]) == (5, given["Slim"])
+        assert kept["Global"]["pretrained_model"] == str(DENSE)
     # The report is of the dense network, and nobody needs to know that there were steps.
     dense, pruned = re.findall(r"FLOPs.*? ([\d.]+) M.*? ([\d.]+) M", result.out.split("dense |")[-1])[0]
     assert float(pruned) / float(dense) == pytest.approx(

@@ -108,6 +108,19 @@ def test_the_learning_rate_is_the_one_that_training_uses(doctor):
     assert "never comes down" in found["warning", "learning rate"]
 
 
+def test_steps_need_epochs(doctor):
+    status, found = doctor(slim={"prune": {"pruned_ratio": 0.5, "steps": 99}})
+    assert status == 1
+    assert "99 steps are trained for an epoch or more each" in found["error", "configuration"]
+
+
+def test_an_empty_image_is_an_error_of_its_own(doctor, tmp_path):
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "list.txt").write_text(f"{tmp_path / 'empty.png'} 0\n")
+    _, found = doctor(f"DataLoader.Train.dataset.cls_label_path={tmp_path / 'list.txt'}")
+    assert "empty.png cannot be read as an image" in found["error", "Train data"]
+
+
 def test_the_output_folder_is_looked_at(doctor, tmp_path):
     output = tmp_path / "output"
     with run_lock(output, "Global.output_dir"):

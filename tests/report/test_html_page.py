@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -115,6 +116,36 @@ def test_cells_say_the_change_since_the_first_epoch():
     assert strip.count('fill-opacity="1.000"') == 2
 
 
+def test_no_text_of_a_record_becomes_a_part_of_the_page():
+    def hostile(value, key="", free=False):
+        if isinstance(value, dict):
+            inner = key in ("slim", "frozen", "layers_float", "sensitivity", "errors", "alpha", "versions", "machine")
+            return {name + bad if inner else name: hostile(one, name, inner) for name, one in value.items()}
+        if isinstance(value, list):
+            return [hostile(one, key) for one in value]
+        return bad if isinstance(value, str) and value not in ("dense", "pruned", "quantized", "exported") else value
+
+    bad = """</style></title><script>alert("here")</script>'{{ 7 * 7 }}<img src=x>"""
+    record = html.Record.model_validate(hostile(large(3, 3).model_dump(mode="json")))
+    for text in (render(record), render_comparison([record, record], [None, None])):
+        assert bad[:16] not in text
+        assert text.count("<script") == 1
+        assert "<img" not in text
+
+
+def test_steps_of_pruning_are_told_apart():
+    record = smallest()
+    record.stages = [
+        html.Stage(name="pruned", step=f"step {n} of 2", epochs=[html.Epoch(epoch=1, loss=1.0)], asked={"epochs": n})
+        for n in (1, 2)
+    ]
+    record.widths = [html.Width(layer="conv", before=8, after=4, importance=[0.5, 1.0])]
+    text = render(record)
+    assert ">pruned, step 2 of 2</text>" in text
+    assert "1 (pruned, step 1 of 2), 2 (pruned, step 2 of 2)" in text
+    assert "in 2 steps" in text
+
+
 def test_a_record_is_read_as_it_was_written(tmp_path):
     html.write(large(), tmp_path)
     assert html.read(tmp_path) == large()
@@ -132,12 +163,17 @@ def test_numbers_that_json_does_not_have_are_null():
         ("[]", "has format"),
         ('{"format": 2}', "has format '2', this version reads 1"),
         ('{"format": 1, "arch": 3}', "is damaged (arch"),
+        ('{"format": 1, "widths": [{"layer": "conv", "before": 0, "after": 0}]}', "is damaged (widths"),
+        ('{"format": 1, "alpha": {"conv": [[0, 0.0]]}}', "is damaged (alpha"),
+        ('{"format": 1, "alpha": {"conv": []}}', "is damaged (alpha"),
     ],
 )
 def test_a_folder_that_is_no_output_of_a_run_gets_one_line(cli, tmp_path, content, says):
     folder = tmp_path / "folder"
     folder.mkdir()
     if content is not None:
+        known = {"arch": "ResNet18", "output": "output"} if content.startswith('{"format": 1') else {}
+        content = json.dumps({**known, **json.loads(content)}) if known else content
         (folder / "report.json").write_text(content)
     result = cli("report", folder)
     assert result.status == 2
@@ -173,6 +209,9 @@ def test_the_command_draws_one_page_of_a_run_and_one_of_several(cli, tmp_path):
     assert cli("report", "one", "two").out == "report: comparison.html\n"
     assert 'href="one/report.html"' in (tmp_path / "comparison.html").read_text()
     assert cli("report", "one", "two", "-o", tmp_path / "pages/both.html").status == 0
+    (tmp_path / "one").rename(tmp_path / "one #1?")
+    assert cli("report", "one #1?", "two", "-o", "other.html").status == 0
+    assert 'href="one%20%231%3F/report.html"' in (tmp_path / "other.html").read_text()
     assert 'href="../one/report.html"' in (tmp_path / "pages/both.html").read_text()
 
 

@@ -104,7 +104,7 @@ class Batches:
     def _batch(self, batch: Any) -> list[paddle.Tensor]:
         parts = list(batch) if isinstance(batch, (list, tuple)) else [batch]
         if not parts or not all(isinstance(part, (np.ndarray, paddle.Tensor)) for part in parts[:2]):
-            found = type(parts[0] if parts else batch).__name__
+            found = ", ".join(type(part).__name__ for part in parts) or type(batch).__name__
             raise SlimError(
                 f"{self._function}: data gives a batch of {found}: give images [n, C, H, W] as a tensor or array, or "
                 "(images, labels)"

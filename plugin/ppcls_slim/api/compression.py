@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ..common.errors import SlimError
+from ..compat.layers import is_static
 from ..compat.paddle import paddle
 from ..prune.plan import Plan
 from ..quant.record import QuantRecord
@@ -49,13 +50,19 @@ def keep(model: paddle.nn.Layer, compression: Compression) -> None:
 
 
 def check_float(model: paddle.nn.Layer, function: str) -> None:
-    """Refuse a quantized network.
+    """Refuse a quantized network, and what is not computed in float32, layer by layer.
 
     Raises:
         SlimError: see above.
     """
     if compression_of(model).quant is not None:
         raise SlimError(f"{function}: the network is quantized already: prune first, then quantize the float network")
+    if any(is_static(layer) for layer in model.sublayers(include_self=True)):
+        raise SlimError(f"{function}: the network is under paddle.jit.to_static: give it before that")
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point() and parameter.dtype != paddle.float32:
+            kind = str(parameter.dtype).rpartition(".")[2]
+            raise SlimError(f"{function}: {name} is {kind}: give the network in float32 (model.to(dtype='float32'))")
 
 
 def check_dense(model: paddle.nn.Layer, function: str) -> None:

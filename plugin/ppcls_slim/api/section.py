@@ -13,7 +13,7 @@ from ..config.section import SlimConfig, read_section
 NOT_HERE = {
     "prune": {
         "schedule": "zeroes filters while PaddleClas trains",
-        "steps": "are trainings of PaddleClas, with a plan before each",
+        "steps": "is several trainings of PaddleClas, with pruning before each",
     },
     "quant": {
         "epochs": "is a second training of PaddleClas; train the network that quantize returns",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ EXIT_INPUT, EXIT_PIPE = 2, 141
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a sub-command; return the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a class, in a terminal without its letters
     try:
         given = sys.argv[1:] if argv is None else argv
         words = with_command(given, [*COMMANDS, *developer_commands()])

@@ -10,7 +10,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, Optional
 
 
 class CallableRoom(ModuleType):
@@ -33,6 +33,15 @@ class CallableRoom(ModuleType):
     def __call__(self, *arguments: Any, **keys: Any) -> Any:
         """Call the function."""
         return self.function()(*arguments, **keys)
+
+    def __reduce__(self) -> tuple[Callable[[str], ModuleType], tuple[str]]:
+        """Be pickled and copied by name, as functions are."""
+        return importlib.import_module, (self.__name__,)
+
+    @property
+    def __doc__(self) -> Optional[str]:  # type: ignore[override]
+        """Of the function, which is what users look up."""
+        return self.function().__doc__
 
     @property
     def __signature__(self) -> inspect.Signature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
@@ -33,6 +34,12 @@ def is_convolution(layer: Optional[paddle.nn.Layer]) -> bool:
     return hasattr(layer, CONV_GROUPS)
 
 
+def is_static(layer: paddle.nn.Layer) -> bool:
+    """Whether ``paddle.jit.to_static`` has the forward pass of a layer, or it was loaded from an exported program."""
+    static = paddle.jit.dy2static.program_translator.StaticFunction
+    return isinstance(layer, paddle.jit.TranslatedLayer) or isinstance(layer.forward, static)
+
+
 def conv_groups(layer: Optional[paddle.nn.Layer]) -> int:
     """Return the number of groups of a convolution, 1 for other layers."""
     return int(getattr(layer, CONV_GROUPS, 1))
@@ -46,6 +53,18 @@ def set_conv_groups(layer: paddle.nn.Layer, groups: int) -> None:
 def conv_settings(layer: paddle.nn.Layer) -> ConvSettings:
     """Return stride, padding, dilation and groups of a convolution."""
     return ConvSettings(layer._stride, layer._padding, layer._dilation, layer._groups)
+
+
+def replace_everywhere(model: paddle.nn.Layer, replaced: Mapping[int, paddle.nn.Layer]) -> None:
+    """Replace layers in every place that a model has for them, under whatever names.
+
+    Args:
+        model: is changed in place.
+        replaced: id of a layer -> what takes its places.
+    """
+    for parent in model.sublayers(include_self=True):
+        for name, child in parent._sub_layers.items():
+            parent._sub_layers[name] = replaced.get(id(child), child)
 
 
 def running_stats(norm: paddle.nn.Layer) -> tuple[paddle.Tensor, paddle.Tensor]:

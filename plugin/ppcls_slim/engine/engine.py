@@ -30,7 +30,7 @@ from ..prune.step import Step
 from ..quant.record import QuantRecord
 from ..verify.accuracy import top1
 from . import auto_resume, loading, preflight
-from .banner import banner, write_config
+from .banner import banner
 from .build import ParameterNames, build_dense
 from .curves import Curves
 from .epoch_lines import EpochLines
@@ -126,8 +126,6 @@ class SlimEngine(Engine):
         with output_folder_locked(self.original_config):
             self._epoch_lines = EpochLines(self)
             writer = CheckpointWriter(self.state, self.metadata, self.progress, self._epoch_lines.saved)
-            if is_rank0():
-                write_config(self.original_config, log_file().parent)
             self._hooks = [
                 Seeding(self.progress, self.train_dataloader, self._epochs_before),
                 *self.state.hooks(self.metadata, self.progress),

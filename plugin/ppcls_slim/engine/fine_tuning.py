@@ -34,9 +34,10 @@ def set_learning_rate(
     Returns:
         What to tell the user.
     """
-    if slim.quant is None:
+    noted, said = metadata.learning_rate_factor, None
+    if slim.quant is None and not (resumes and noted):
         return None
-    asked, noted, said = slim.quant.learning_rate, metadata.learning_rate_factor, None
+    asked = slim.quant.learning_rate if slim.quant is not None else None
     if not resumes and noted is not None:
         metadata.learning_rate_factor = None  # of the training before
     if asked == "same" or config["Global"].get("epochs") == 0:

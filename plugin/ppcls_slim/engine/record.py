@@ -24,6 +24,7 @@ from .costly_layers import FILE as QUANT_SENSITIVITY
 from .progress import Progress
 from .states import Masked, MaskedTraining, State
 
+HOW_MUCH = ("-v", "--verbose", "-q", "--quiet")
 DENSE, MASKED, PRUNED, QUANTIZED = "dense", "masked", "pruned", "quantized"
 
 
@@ -59,7 +60,8 @@ def name_of(state: State) -> str:
 
 def stage_of(engine: Trained) -> html.Stage:
     """Return the training that is about to begin, with no epoch yet."""
-    return html.Stage(name=name_of(engine.state), asked=_training(engine.original_config))
+    step = engine.plan.step if engine.plan is not None else None
+    return html.Stage(name=name_of(engine.state), step=str(step or ""), asked=_training(engine.original_config))
 
 
 def record_of_training(engine: Trained) -> html.Record:
@@ -210,11 +212,9 @@ def _training(config: ClasConfig) -> dict[str, Any]:
 def _commands(engine: Trained) -> list[html.Command]:
     train = command_line.arguments_of("train")
     best = engine.progress.best_checkpoint
-    said = (
-        [html.Command(what="Train again", line=command_line.line("train", *_without_resume(train)))] if train else []
-    )
+    said = [html.Command(what="Train again", line=command_line.line("train", *_anew(train)))] if train else []
     if train and best is not None:
-        given = _without_resume(train)
+        given = _anew(train)
         weights = ("-o", f"Global.pretrained_model={best}", "-o", "Global.checkpoints=null")
         for what, command in (("Evaluate the best model", "eval"), ("Export the best model", "export")):
             said.append(html.Command(what=what, line=command_line.line(command, *given, *weights)))
@@ -222,12 +222,13 @@ def _commands(engine: Trained) -> list[html.Command]:
     return [*said, html.Command(what="Draw this page again", line=command_line.line("report", output))]
 
 
-def _without_resume(arguments: list[str]) -> list[str]:
+def _anew(arguments: list[str]) -> list[str]:
+    """Arguments of a command that begins anew, and shows as much as it does by default."""
     kept, rest = [], iter(arguments)
     for argument in rest:
         if argument == "--resume":
             next(rest, None)
-        elif not argument.startswith("--resume="):
+        elif not argument.startswith("--resume=") and argument not in HOW_MUCH:
             kept.append(argument)
     return kept
 

@@ -14,14 +14,16 @@ from typing import Optional
 
 from ..checkpoint import Checkpoint
 from ..common.errors import SlimError, writing_to
-from ..compat.distributed import broadcast_from_rank0
+from ..compat.distributed import broadcast_from_rank0, is_rank0
 from ..compat.paddleclas.config import copy_config
+from ..compat.paddleclas.console_log import log_file
 from ..compat.paddleclas.logger import say
 from ..compat.paddleclas.types import ClasConfig
 from ..config.section import SlimConfig, read_section
 from ..config.steps import epochs_of_steps
 from ..prune.step import Step
 from .auto_resume import is_auto, latest_checkpoint, resolve, same_training
+from .banner import write_config
 from .engine import SlimEngine
 from .locking import output_folder_locked
 from .preflight import find_checkpoint
@@ -59,15 +61,16 @@ def train(config: ClasConfig) -> SlimEngine:
     Raises:
         SlimError: the configuration or a file that it names cannot be used, or another training has the folder.
     """
+    given = copy_config(config)
     with output_folder_locked(config):
         stages = _stages_of(config)
         begun = _begun(stages)
-        engine = _train(stages[begun])
+        engine = _train(stages[begun], given)
         for stage in stages[begun + 1 :]:
             progress = engine.progress
             stage.config["Global"].update(checkpoints=None, pretrained_model=str(_best_of(progress)))
             say(f"ppcls_slim: {stage.name}, {stage.config['Global']['epochs']} epochs")
-            engine = _train(stage, progress)
+            engine = _train(stage, given, progress)
         return engine
 
 
@@ -153,16 +156,18 @@ def _best_of(progress: Progress) -> Path:
     # Only the first process saves, and knows where.
     best = broadcast_from_rank0(lambda: str(progress.best_checkpoint or ""))
     if not best:
-        raise SlimError("Slim.quant.epochs: the float stage saved no checkpoint to quantize; raise Global.epochs")
+        raise SlimError("the stage before saved no checkpoint to go on with; raise Global.epochs")
     return Path(best)
 
 
-def _train(stage: Stage, before: Optional[Progress] = None) -> SlimEngine:
+def _train(stage: Stage, given: ClasConfig, before: Optional[Progress] = None) -> SlimEngine:
     engine = SlimEngine(stage.config, "train", stage.step, stage.epochs_before)
     if stage.note is not None:
         say(f"ppcls_slim: {stage.note}")  # the engine has made the logger
     if before is not None:
         engine.progress.go_on_from(before)
     with writing_to(Path(stage.config["Global"]["output_dir"])):
+        if is_rank0():
+            write_config(given, log_file().parent)  # what repeats the whole training, not its own stage
         engine.train()
     return engine

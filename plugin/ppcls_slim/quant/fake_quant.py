@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ..common.errors import SlimError
+from ..compat.layers import replace_everywhere
 from ..compat.paddle import paddle
 from ..compat.qat_layers import (
     has_moving_average,
@@ -70,6 +71,8 @@ def insert_fake_quants(
     quantize_inputs(load_qat(paddleslim_options(settings), **classes), model)
     observers = observers or {}
     layers = quantized_layers(model, record)
+    # QAT puts them in the first place of a layer that the model uses under several names.
+    replace_everywhere(model, {id(found[name]): layer for name, layer in layers.items()})
     if not for_export:
         for name, layer in layers.items():
             quantizer_of(settings).build(Target(name, layer, record.layers[name], observers.get(name)), settings)
@@ -80,6 +83,7 @@ def insert_fake_quants(
             limit = quantizer_of(settings).input_limit(layer)
             seen = observers[name].input_scale
             set_moving_average(input_quantizer(layer), seen if limit is None else min(seen, limit))
+    _keep_mode(found, layers)
 
 
 def paddleslim_options(settings: QuantConfig) -> dict[str, Any]:
@@ -91,6 +95,13 @@ def paddleslim_options(settings: QuantConfig) -> dict[str, Any]:
     options = {key: getattr(settings, key) for key in PASSED_ON}
     options["quantizable_layer_type"] = list(settings.quantizable_layer_type)
     return options
+
+
+def _keep_mode(before: Mapping[str, paddle.nn.Layer], after: Mapping[str, paddle.nn.Layer]) -> None:
+    """Quantized layers are in evaluation mode where the float ones were: in training they follow their inputs."""
+    for name, layer in after.items():
+        if not before[name].training:
+            layer.eval()
 
 
 def _clip_weight(name: str, layer: paddle.nn.Layer, settings: QuantConfig) -> None:

@@ -24,6 +24,7 @@ _CONSOLE = "stream_handler"
 """The name by which PaddleClas finds its handler, in every release."""
 _EVALUATED = "[Eval][Epoch 0][Avg]"
 """How PaddleClas begins the line with the result of an evaluation that no training asked for."""
+_TRACEBACKS = logging.Formatter()
 _files: list[Path] = []
 
 
@@ -54,13 +55,12 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a line of the log, if it is one to show; without time and name, unless the whole log is shown."""
-        text = self._shown(record)
-        if text is None:
-            return
         stream = sys.stderr if self._is_aside(record) else sys.stdout
         try:
-            stream.write(f"{text}\n")
-            stream.flush()
+            text = self._shown(record)
+            if text is not None:
+                stream.write(f"{text}\n")
+                stream.flush()
         except Exception:  # as the handlers of Python's logging do
             self.handleError(record)
 
@@ -69,7 +69,8 @@ class _ConsoleHandler(logging.Handler):
             return self.format(record)
         message = record.getMessage()
         if record.levelno >= logging.WARNING:
-            return f"{record.levelname.lower()}: {message.removeprefix(PREFIX)}"
+            trace = f"\n{_TRACEBACKS.formatException(record.exc_info)}" if record.exc_info else ""
+            return f"{record.levelname.lower()}: {message.removeprefix(PREFIX)}{trace}"
         shown_from = Verbosity.QUIET if message.startswith(_EVALUATED) else getattr(record, "shown_from", None)
         return None if shown_from is None or shown_from > console.verbosity else message.removeprefix(PREFIX)
 

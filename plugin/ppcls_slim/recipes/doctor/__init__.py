@@ -12,6 +12,7 @@ from ...common.errors import SlimError
 from ...compat.paddleclas.types import ClasConfig
 from ...config.clas import check_sections
 from ...config.section import SlimConfig, read_section
+from ...config.steps import epochs_of_steps
 from .data import data_findings
 from .finding import ERROR, Finding, ok
 from .gains import gain_findings
@@ -33,6 +34,7 @@ def diagnose(config: ClasConfig) -> Iterator[Finding]:
     try:
         slim = read_section(config) or slim
         check_sections(config, "train")
+        epochs_of_steps(config, slim)
     except SlimError as error:
         problem = Finding(ERROR, "configuration", str(error))
     if problem is not None:

@@ -74,7 +74,7 @@ def _listing(dataset: Mapping[str, Any], key: str) -> Optional[Listing]:
     path = dataset.get("cls_label_path")
     if not isinstance(path, str) or not isinstance(dataset.get("image_root"), str):
         return None
-    delimiter = dataset.get("delimiter") or " "
+    delimiter = str(dataset.get("delimiter") or " ")
     images, largest, bad = [], -1, None
     with Path(path).open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
@@ -100,8 +100,13 @@ def _images(listed: Listing, dataset: Mapping[str, Any], where: str) -> Iterator
     first = Path(dataset["image_root"], listed.images[0])
     if not first.is_file():
         yield error(where, f"line 1 of {listed.path} names {first}, which is not there: is image_root right?")
-    elif cv2.imdecode(np.fromfile(first, np.uint8), cv2.IMREAD_COLOR) is None:
+    elif not _is_image(first):
         yield error(where, f"{first} cannot be read as an image: replace it, or take it out of {listed.path}")
+
+
+def _is_image(path: Path) -> bool:
+    content = np.fromfile(path, np.uint8)  # OpenCV raises for an empty one
+    return content.size > 0 and cv2.imdecode(content, cv2.IMREAD_COLOR) is not None
 
 
 def _labels(config: ClasConfig, listed: Listing) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from .record import Epoch, QuantSensitivity, Record, Stage
-from .svg import Plot, element, log_ticks, strip, ticks, whole_ticks
+from .svg import Plot, element, log_ticks, strip, ticks, titled, whole_ticks
 
 MOST_CELLS = 40
 """Columns of the heat map; of a longer training every n-th epoch is shown."""
@@ -25,7 +25,7 @@ def in_a_row(stages: Sequence[Stage]) -> tuple[list[tuple[int, Epoch]], list[tup
     numbered: list[tuple[int, Epoch]] = []
     starts = []
     for stage in stages:
-        starts.append((len(numbered) + 1, stage.name))
+        starts.append((len(numbered) + 1, stage.label))
         numbered += [(len(numbered) + n, epoch) for n, epoch in enumerate(stage.epochs, 1)]
     return numbered, starts
 
@@ -159,12 +159,11 @@ def widths_plot(record: Record) -> Optional[str]:
     bars = []
     for number, width in enumerate(record.widths):
         before, after = width.before / most, width.after / most
-        text = element("title", f"{width.layer}: {width.before} to {width.after} channels")
         outer = element(
             "rect", x=number + 0.12, width=0.76, y=f"{1 - before:.4f}", height=f"{before:.4f}", class_="was"
         )
         inner = element("rect", x=number + 0.12, width=0.76, y=f"{1 - after:.4f}", height=f"{after:.4f}", class_="is")
-        bars.append(element("g", text + outer + inner))
+        bars.append(titled(outer + inner, f"{width.layer}: {width.before} to {width.after} channels"))
     return strip(bars, f"Channels of {len(record.widths)} groups of layers, before and after", len(record.widths))
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
+from urllib.parse import quote
 
 from ...common.atomic import write_text
 from .compare import check_comparable
@@ -36,6 +37,11 @@ def draw(folders: Sequence[Path], output: Optional[Path] = None) -> list[Path]:
     check_comparable(records)
     path = output or COMPARISON
     pages = [folder / PAGE for folder in folders]
-    links = [Path(os.path.relpath(page, path.parent)).as_posix() if page.is_file() else None for page in pages]
+    links = [_address(page, path.parent) if page.is_file() else None for page in pages]
     write_text(path, render_comparison(records, links))
     return [path]
+
+
+def _address(page: Path, folder: Path) -> str:
+    """Of a page, relative to the page that links to it; names may hold what addresses have a meaning for."""
+    return quote(Path(os.path.relpath(page, folder)).as_posix())

@@ -150,7 +150,7 @@ def asked(record: Record) -> list[tuple[str, str]]:
         values = [str(stage.asked.get(key)) for stage in told]
         shown = str(value)
         if len(set(values)) > 1 and key != "pretrained":  # a later stage starts from the one before
-            shown = ", ".join(f"{one} ({stage.name})" for one, stage in zip(values, told))
+            shown = ", ".join(f"{one} ({stage.label})" for one, stage in zip(values, told))
         if shown != "None":
             rows.append((key.replace("_", " "), shown))
     return rows

@@ -40,6 +40,7 @@ def render(record: Record) -> str:
             most=max((width.before for width in record.widths), default=0),
             notes=any(width.note for width in record.widths),
             importance=any(width.importance for width in record.widths),
+            steps=sum(bool(stage.step) for stage in record.stages),
             title=f"{record.arch}: {figures.subtitle(record)}",
             headlines=figures.headlines(record),
             engines=figures.targets_of(ways),

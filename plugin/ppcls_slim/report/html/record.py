@@ -24,6 +24,9 @@ FILE, PAGE = "report.json", "report.html"
 Figure = Annotated[Optional[float], BeforeValidator(finite_or_none)]
 """A number; null where it was not measured, or is not finite."""
 
+Alphas = Annotated[list[tuple[int, Annotated[float, Field(gt=0, allow_inf_nan=False)]]], Field(min_length=1)]
+"""``[[epoch, alpha], ...]`` of one layer."""
+
 
 class Part(BaseModel):
     """A part of the record. Keys that this version does not know are kept."""
@@ -70,13 +73,20 @@ class Stage(Part):
 
     Attributes:
         name: what was trained: ``dense``, ``masked``, ``pruned`` or ``quantized``.
+        step: of ``Slim.prune.steps``, as ``step 1 of 3``; empty where the stage is not one of them.
         epochs: that were trained.
         asked: as ``Record.training``, of this stage.
     """
 
     name: str
+    step: str = ""
     asked: dict[str, Any] = Field(default_factory=dict)
     epochs: list[Epoch] = Field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """What tells it from the other stages of a run."""
+        return f"{self.name}, {self.step}" if self.step else self.name
 
 
 class Model(Part):
@@ -106,13 +116,14 @@ class Width(Part):
         before: channels of the dense model.
         after: channels that are kept.
         note: why it is not what the configuration says.
-        importance: scores of the criterion, ascending, relative to the largest; at most 33 quantiles of them.
+        importance: scores of the criterion in the dense model, ascending, relative to the largest; at most 33
+            quantiles of them.
     """
 
     layer: str
     others: list[str] = Field(default_factory=list)
-    before: int
-    after: int
+    before: Annotated[int, Field(gt=0)]
+    after: Annotated[int, Field(ge=0)]
     note: str = ""
     importance: list[float] = Field(default_factory=list)
 
@@ -275,7 +286,7 @@ class Record(Part):
     layers_float: dict[str, str] = Field(default_factory=dict)
     sensitivity: dict[str, list[tuple[float, float]]] = Field(default_factory=dict)
     quant_sensitivity: Optional[QuantSensitivity] = None
-    alpha: dict[str, list[tuple[int, float]]] = Field(default_factory=dict)
+    alpha: dict[str, Alphas] = Field(default_factory=dict)
     method: str = ""
     export: Optional[Export] = None
     warnings: list[str] = Field(default_factory=list)

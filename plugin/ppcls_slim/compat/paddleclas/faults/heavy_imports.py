@@ -13,18 +13,7 @@ from types import ModuleType
 
 from ...deferred import deferred
 
-PACKAGES = (
-    "sklearn",
-    "sklearn.metrics",
-    "sklearn.preprocessing",
-    "sklearn.model_selection",
-    "sklearn.decomposition",
-    "scipy",
-    "scipy.stats",
-    "matplotlib",
-    "matplotlib.pyplot",
-    "visualdl",
-)
+PACKAGES = ("sklearn", "scipy", "matplotlib", "visualdl")
 
 
 def import_lightly(name: str) -> ModuleType:
