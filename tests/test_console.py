@@ -29,15 +29,18 @@ def train(cli, small, *arguments):
 
 @pytest.mark.paddle26
 def test_a_training_shows_facts_epochs_and_one_table_and_logs_all_of_it(cli, small, tmp_path):
-    shown = train(cli, small, *REPORT, "-o", "Global.epochs=2", DEFAULT).out.splitlines()[1:]  # a new field (report)
+    result = train(cli, small, *REPORT, "-o", "Global.epochs=2", DEFAULT)
+    shown = result.out.splitlines()
     assert [line.partition(":")[0] for line in shown[:5]] == ["model", "device", "data", "Slim", "output"]
     assert len([line for line in shown if re.fullmatch(EPOCH, line)]) == 2
     assert len([line for line in shown if line.startswith("| parameters ")]) == 1
     assert max(len(line) for line in shown if line.startswith(("|", "+"))) <= 120
     assert not [line for line in shown if "ppcls INFO" in line or "DataLoader" in line]
+    assert "based on 4 gpus" not in result.err
     log = log_of(tmp_path)
     for wanted in ("is powered by", "DataLoader : ", "[Train][Epoch 2/2][Avg]", "[Eval][Epoch 2][Avg]", "| layer"):
         assert wanted in log
+    assert "based on 4 gpus" in log
     epochs = [line for line in log.splitlines() if "[Epoch" in line]
     assert all(re.match(r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] ppcls INFO: \[", line) for line in epochs)
 
@@ -133,3 +136,10 @@ def test_warnings_of_a_user_are_not_held_back():
         warnings.warn("No ccache found. Please be aware", UserWarning, stacklevel=1)
         warnings.warn("images are damaged", UserWarning, stacklevel=1)
     assert [str(one.message) for one in seen] == ["images are damaged"]
+
+
+def test_a_warning_is_shown_once_in_a_command():
+    console = Console()
+    assert [console.is_new("warning: busy") for _ in range(2)] == [True, False]
+    console.begin(Verbosity.NORMAL)
+    assert console.is_new("warning: busy")
