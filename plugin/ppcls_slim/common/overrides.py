@@ -10,7 +10,6 @@ from .console import Verbosity, console
 from .errors import SlimError
 from .yaml_file import parse_value
 
-
 CHECKED = "Slim"
 """The section in which a key that nothing reads is an error of its own."""
 
