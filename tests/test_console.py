@@ -30,15 +30,18 @@ def train(cli, small, *arguments):
 
 @pytest.mark.paddle26
 def test_a_training_shows_facts_epochs_and_one_table_and_logs_all_of_it(cli, small, tmp_path):
-    shown = train(cli, small, *REPORT, "-o", "Global.epochs=2", DEFAULT).out.splitlines()[1:]  # a new field (report)
+    result = train(cli, small, *REPORT, "-o", "Global.epochs=2", DEFAULT)
+    shown = result.out.splitlines()
     assert [line.partition(":")[0] for line in shown[:5]] == ["model", "device", "data", "Slim", "output"]
     assert len([line for line in shown if re.fullmatch(EPOCH, line)]) == 2
     assert len([line for line in shown if line.startswith("| parameters ")]) == 1
     assert max(len(line) for line in shown if line.startswith(("|", "+"))) <= 120
     assert not [line for line in shown if "ppcls INFO" in line or "DataLoader" in line]
+    assert "based on 4 gpus" not in result.err
     log = log_of(tmp_path)
     for wanted in ("is powered by", "DataLoader : ", "[Train][Epoch 2/2][Avg]", "[Eval][Epoch 2][Avg]", "| layer"):
         assert wanted in log
+    assert "based on 4 gpus" in log
     epochs = [line for line in log.splitlines() if "[Epoch" in line]
     assert all(re.match(r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] ppcls INFO: \[", line) for line in epochs)
 
@@ -165,3 +168,10 @@ def test_what_plugins_log_cannot_stop_a_command_and_tracebacks_are_shown(tmp_pat
     shown = capsys.readouterr().err
     assert "warning: 100 % of images, 7 %s" in shown
     assert "error: a plugin failed\nTraceback" in shown and "ValueError: no image" in shown
+
+
+def test_a_warning_is_shown_once_in_a_command():
+    console = Console()
+    assert [console.is_new("warning: busy") for _ in range(2)] == [True, False]
+    console.begin(Verbosity.NORMAL)
+    assert console.is_new("warning: busy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ppcls_slim.common.console import Verbosity
 from ppcls_slim.common.errors import SlimError
 from ppcls_slim.common.overrides import override
 from ppcls_slim.common.yaml_file import parse_value, parse_yaml, read_yaml
@@ -155,6 +156,24 @@ def test_overrides_reach_into_sections_and_lists(capsys):
     override(config, "Slim.quant.name=pact")
     assert config["Slim"] == {"quant": {"name": "pact"}}
     assert "A new Series field (Slim) detected!" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [("epochs=5", "Global.epochs"), ("Global.epoch=5", "Global.epochs"), ("Golbal.epochs=5", "Global.epochs")],
+)
+def test_a_key_that_looks_like_a_slip_is_added_with_a_warning(capsys, option, meant):
+    override({"Global": {"epochs": 3}, "Arch": {"name": "ResNet18"}}, option)
+    assert capsys.readouterr().err == (
+        f"warning: -o {option.partition('=')[0]}: there is no such key, it was added; did you mean {meant}?\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["Slim.quant.name=pact", "Global.use_dali=False", "AMP={level: O1}"])
+def test_other_new_keys_are_added_without_a_word(capsys, monkeypatch, option):
+    monkeypatch.setattr("ppcls_slim.common.console.console.verbosity", Verbosity.NORMAL)
+    override({"Global": {"epochs": 3}}, option)
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ def test_what_a_model_cannot_run_in_is_one_line(cli, exported, options, expected
 
 
 def test_a_folder_without_a_model(cli, tmp_path):
-    assert "there is no folder" in cli("benchmark", tmp_path / "nothing").message
+    assert cli("benchmark", tmp_path / "nothing").message == (
+        f"ppcls_slim: error: there is no folder {tmp_path / 'nothing'}; give one that ppcls-slim export wrote"
+    )
 
 
 def test_bf16_runs_where_the_machine_can(cli, exported):

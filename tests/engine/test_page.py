@@ -52,6 +52,7 @@ def test_a_run_in_two_stages_is_one_page_that_its_export_completes(cli, asked, t
     assert first["learning_rate"] == 0.001
     assert None not in (first["train"], first["evaluated"])
     assert [stage["asked"]["epochs"] for stage in record["stages"]] == [2, 1]
+    assert [stage["asked"]["learning_rate"] for stage in record["stages"]] == [0.001, 0.0005]
     assert [model["name"] for model in record["models"]] == ["dense", "pruned", "quantized"]
     assert record["models"][1]["flops"] < 0.4 * record["models"][0]["flops"]
     assert all(width["after"] <= width["before"] and width["importance"] for width in record["widths"])

@@ -120,6 +120,7 @@ def test_the_quickstart_is_copied_with_paths_that_are_right(cli, tmp_path):
     assert "ppcls-slim train -c my/start/digits_prune.yaml" in text
     assert yaml.safe_load(text)["Global"]["pretrained_model"] == "my/start/digits_dense"
     assert "is not empty" in cli("init", "--quickstart", "my/start").message
+    assert cli("init", "--quickstart").out.startswith("quickstart: ")
 
 
 def test_a_plan_of_what_is_only_quantized_says_so(cli, dense):

@@ -181,6 +181,14 @@ def test_a_folder_that_is_no_output_of_a_run_gets_one_line(cli, tmp_path, conten
     assert "there is no folder" in cli("report", tmp_path / "nothing").message
 
 
+def test_the_folder_of_the_checkpoints_is_told_where_the_run_is(cli, tmp_path):
+    checkpoints = tmp_path / "output/ResNet18"
+    checkpoints.mkdir(parents=True)
+    (tmp_path / "output/report.json").write_text("{}")
+    assert cli("report", checkpoints).message.endswith(f"which training writes; {tmp_path / 'output'} has one")
+    assert cli("report", tmp_path).message.endswith(f"which training writes; {tmp_path / 'output'} has one")
+
+
 def test_runs_on_other_data_or_classes_get_one_line(cli, tmp_path):
     data = large().data
     for name, record in (
@@ -231,6 +239,15 @@ def test_only_keys_that_differ_are_listed():
     two = other(slim={**large().slim, "quant": {"name": "lsq", "epochs": 20}})
     assert differences([large(), two]) == [("Slim.quant.name", ["pact", "lsq"])]
     check_comparable([large(), two, smallest()])  # of what is not known nothing is refused
+
+
+def test_of_several_stages_all_are_compared(tmp_path):
+    stages = [
+        html.Stage(name="pruned", asked={"epochs": 6, "pretrained": "dense"}),
+        html.Stage(name="quantized", asked={"epochs": 3, "pretrained": "float/best_model"}),
+    ]
+    two = [other(stages=stages, training={}), other(stages=stages[:1], training={})]
+    assert differences(two) == [("epochs", ["6, 3", "6"])]
 
 
 def test_the_page_of_the_documentation_names_every_key():

@@ -142,11 +142,11 @@ def device() -> str:
 
 @contextmanager
 def naming(function: str) -> Iterator[None]:
-    """Name the function in errors about a folder, which the commands call ``--model-dir``."""
+    """Name the function in errors about a folder."""
     try:
         yield
     except SlimError as error:
-        raise SlimError(f"{function}: {str(error).removeprefix('--model-dir: ')}") from None
+        raise SlimError(f"{function}: {error}") from None
 
 
 def noise(shape: Sequence[int]) -> Samples:

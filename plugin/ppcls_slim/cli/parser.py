@@ -94,7 +94,12 @@ def _add_init(commands: Any) -> None:
     what = init.add_mutually_exclusive_group(required=True)
     what.add_argument("-c", "--config", type=Path, metavar="FILE", help="PaddleClas configuration (YAML)")
     what.add_argument(
-        "--quickstart", type=Path, metavar="FOLDER", help="write the configurations of the quickstart there"
+        "--quickstart",
+        type=Path,
+        nargs="?",
+        const=Path("quickstart"),
+        metavar="FOLDER",
+        help="write the configurations of the quickstart there (default: quickstart)",
     )
     init.add_argument("--goal", choices=GOALS, default="fast", help="default: fast")
     init.add_argument(

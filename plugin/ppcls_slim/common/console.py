@@ -32,11 +32,13 @@ class Console:
     def __init__(self) -> None:
         self.verbosity = Verbosity.VERBOSE
         self._introduced: list[str] = []
+        self._warned: set[str] = set()
 
     def begin(self, verbosity: Verbosity) -> None:
         """A command begins."""
         self.verbosity = verbosity
         self._introduced = []
+        self._warned = set()
 
     def introduce(self, lines: list[str], again: bool = False) -> None:
         """Show what a command works on.
@@ -52,6 +54,12 @@ class Console:
                     self.tell(line)
             self._introduced += lines
 
+    def is_new(self, warning: str) -> bool:
+        """Whether this command has not shown the warning yet; from now on it has (both stages of a training warn)."""
+        known = warning in self._warned
+        self._warned.add(warning)
+        return not known
+
     def tell(self, line: str) -> None:
         """Show what is not in the log because the log has it in another form."""
         if self.verbosity == Verbosity.NORMAL and self._is_first():
@@ -61,6 +69,11 @@ class Console:
         """Show how far something is that has no log."""
         if self.verbosity > Verbosity.QUIET:
             print(line, flush=True)
+
+    def warn(self, line: str) -> None:
+        """Show what the user has to know before there is a log."""
+        if self._is_first():
+            print(f"warning: {line}", file=sys.stderr, flush=True)
 
     @property
     def is_live(self) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import difflib
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
-from .console import console
+from .console import Verbosity, console
 from .errors import SlimError
 from .yaml_file import parse_value
+
+CHECKED = "Slim"
+"""The section in which a key that nothing reads is an error of its own."""
 
 
 class Sections(Protocol):
@@ -19,7 +23,10 @@ class Sections(Protocol):
 
 
 def override(config: Sections, option: str) -> None:
-    """Set what an option says; keys that do not exist are added, with the line that PaddleClas prints.
+    """Set what an option says; keys that do not exist are added, as PaddleClas does.
+
+    PaddleClas prints a line for each of them. Here there is a warning for those that look like a slip, which nothing
+    would read; the line is shown by ``-v``.
 
     Args:
         config: is changed.
@@ -42,7 +49,7 @@ def override(config: Sections, option: str) -> None:
     if not isinstance(part, MutableMapping):
         raise SlimError(_no_part(part, keys, len(keys) - 1))
     if keys[-1] not in part:
-        console.note(f"A new field ({keys[-1]}) detected!")
+        _say_new(part, keys, len(keys) - 1, "field")
     part[keys[-1]] = value
 
 
@@ -53,9 +60,29 @@ def _inside(part: Any, keys: list[str], i: int, key: str) -> Any:
     if not isinstance(part, MutableMapping):
         raise SlimError(_no_part(part, keys, i))
     if key not in part:
+        _say_new(part, keys, i, "Series field")
         part[key] = type(part)()
-        console.note(f"A new Series field ({key}) detected!")
     return part[key]
+
+
+def _say_new(part: Mapping[str, Any], keys: list[str], i: int, kind: str) -> None:
+    if console.verbosity == Verbosity.VERBOSE:
+        console.note(f"A new {kind} ({keys[i]}) detected!")
+    meant = _meant(part, keys, i)
+    if meant:
+        console.warn(f"-o {'.'.join(keys)}: there is no such key, it was added; did you mean {meant}?")
+
+
+def _meant(part: Mapping[str, Any], keys: list[str], i: int) -> str:
+    """The key that was meant: of the nearest spelling, or of the same name in a section that was left out."""
+    if keys[0] == CHECKED:
+        return ""
+    near = difflib.get_close_matches(keys[i], list(part), n=1, cutoff=0.8)
+    if near:
+        return ".".join([*keys[:i], near[0], *keys[i + 1 :]])
+    inside = (name for name, section in part.items() if isinstance(section, Mapping) and keys[i] in section)
+    section = next(inside, None) if i == 0 else None
+    return f"{section}.{'.'.join(keys)}" if section else ""
 
 
 def _position(part: list[Any], keys: list[str], i: int) -> int:

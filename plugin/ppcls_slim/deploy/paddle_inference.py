@@ -57,13 +57,13 @@ def files_of(folder: Path) -> tuple[Path, Path]:
         SlimError: there is no exported model, or this Paddle cannot read it.
     """
     if not folder.is_dir():
-        raise SlimError(f"--model-dir: there is no folder {folder}; give the one that export_model.py wrote")
+        raise SlimError(f"there is no folder {folder}; give one that ppcls-slim export wrote")
     parameters = folder / WEIGHTS
     programs = [folder / name for name in PROGRAMS]
     program = next((p for p in programs if p.is_file()), None)
     if program is None or not parameters.is_file():
         missing = parameters if program else programs[0]
-        raise SlimError(f"--model-dir: {folder} holds no exported model ({missing.name} is missing)")
+        raise SlimError(f"{folder} holds no exported model ({missing.name} is missing)")
     if program.suffix == PIR_PROGRAM and not reads_pir():
         raise SlimError(
             f"{program} was exported by Paddle 3, which Paddle {paddle.__version__} cannot read: export again"

@@ -67,9 +67,9 @@ def settings_file(folder: Path) -> Path:
     """
     file = folder / f"{NAME}.yml"
     if not folder.is_dir():
-        raise SlimError(f"--model-dir: there is no folder {folder}; give the one that export_model.py wrote")
+        raise SlimError(f"there is no folder {folder}; give one that ppcls-slim export wrote")
     if not file.is_file():
-        raise SlimError(f"--model-dir: {folder} has no {file.name}; export the model with tools/export_model.py")
+        raise SlimError(f"{folder} has no {file.name}; give a folder that ppcls-slim export wrote")
     return file
 
 

@@ -163,9 +163,9 @@ def target_of(folder: Path) -> Target:
         SlimError: there is no such folder, or no exported model in it.
     """
     if not folder.is_dir():
-        raise SlimError(f"--model-dir: there is no folder {folder}; give the one that export_model.py wrote")
+        raise SlimError(f"there is no folder {folder}; give one that ppcls-slim export wrote")
     for name in TARGETS.names():
         target = find_target(name)
         if target.recognizes(folder):
             return target
-    raise SlimError(f"--model-dir: {folder} holds no exported model ({find_target(FLOAT).may_write[0]} is missing)")
+    raise SlimError(f"{folder} holds no exported model ({find_target(FLOAT).may_write[0]} is missing)")

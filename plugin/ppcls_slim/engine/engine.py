@@ -35,7 +35,7 @@ from .build import ParameterNames, build_dense
 from .curves import Curves
 from .epoch_lines import EpochLines
 from .export_job import make_export_job
-from .fine_tuning import set_learning_rate
+from .fine_tuning import rate_of, set_learning_rate
 from .hooks import Hook, Seeding
 from .locking import output_folder_locked
 from .page import page_of_export, page_of_training
@@ -91,6 +91,7 @@ class SlimEngine(Engine):
         if mode == "train":
             resumes = bool(config["Global"].get("checkpoints"))
             self._rate = set_learning_rate(config, self.slim, self.checkpoint, resumes, self.metadata)
+        self.learning_rate = rate_of(config)
         self.progress = Progress(_base_seed(config))
         self.page: Optional[Path] = None
         self._hooks: list[Hook] = []

@@ -56,6 +56,12 @@ def set_learning_rate(
     return said
 
 
+def rate_of(config: ClasConfig) -> Optional[float]:
+    """The learning rate of a training; None where the schedule has several, or no number."""
+    rate = next((section.get("learning_rate") for section in schedules(config.get("Optimizer"))), None)
+    return rate if _is_rate(rate) else None
+
+
 def scale(section: Any, factor: float) -> None:
     """Multiply all learning rates of a section ``Optimizer.lr``."""
     for key in RATES:

@@ -24,7 +24,7 @@ from .costly_layers import FILE as QUANT_SENSITIVITY
 from .progress import Progress
 from .states import Masked, MaskedTraining, State
 
-HOW_MUCH = ("-v", "--verbose", "-q", "--quiet")
+VERBOSITY = ("-v", "--verbose", "-q", "--quiet")
 DENSE, MASKED, PRUNED, QUANTIZED = "dense", "masked", "pruned", "quantized"
 
 
@@ -32,6 +32,7 @@ class Trained(Protocol):
     """What is collected from: :class:`.engine.SlimEngine`."""
 
     original_config: ClasConfig
+    learning_rate: Optional[float]
     slim: SlimConfig
     checkpoint: Optional[Checkpoint]
     metadata: Metadata
@@ -61,7 +62,7 @@ def name_of(state: State) -> str:
 def stage_of(engine: Trained) -> html.Stage:
     """Return the training that is about to begin, with no epoch yet."""
     step = engine.plan.step if engine.plan is not None else None
-    return html.Stage(name=name_of(engine.state), step=str(step or ""), asked=_training(engine.original_config))
+    return html.Stage(name=name_of(engine.state), step=str(step or ""), asked=_training(engine))
 
 
 def record_of_training(engine: Trained) -> html.Record:
@@ -73,7 +74,7 @@ def record_of_training(engine: Trained) -> html.Record:
         output=str(config["Global"]["output_dir"]),
         written=now(),
         slim=_plain(config.get("Slim") or {}),
-        training=_training(config),
+        training=_training(engine),
         data=_data(engine),
         metric="top-1" if engine.eval_mode == "classification" else "metric on the evaluation data",
         stages=engine.progress.stages,
@@ -190,8 +191,9 @@ def _data(engine: Trained) -> html.Data:
     return html.Data(dataset=name, images=images, classes=classes, labels=Path(str(labels)).name if labels else None)
 
 
-def _training(config: ClasConfig) -> dict[str, Any]:
+def _training(engine: Trained) -> dict[str, Any]:
     """What was asked for beside the ``Slim`` section, by names that the page shows."""
+    config = engine.original_config
     section, optimizer = config["Global"], config.get("Optimizer") or {}
     sampler = ((config.get("DataLoader") or {}).get("Train") or {}).get("sampler") or {}
     rate = optimizer.get("lr") or {}
@@ -200,7 +202,7 @@ def _training(config: ClasConfig) -> dict[str, Any]:
         "epochs": section.get("epochs"),
         "batch_size": sampler.get("batch_size"),
         "optimizer": optimizer.get("name"),
-        "learning_rate": rate.get("learning_rate"),
+        "learning_rate": engine.learning_rate,
         "schedule": rate.get("name"),
         "image_shape": section.get("image_shape"),
         "seed": section.get("seed"),
@@ -212,9 +214,9 @@ def _training(config: ClasConfig) -> dict[str, Any]:
 def _commands(engine: Trained) -> list[html.Command]:
     train = command_line.arguments_of("train")
     best = engine.progress.best_checkpoint
-    said = [html.Command(what="Train again", line=command_line.line("train", *_anew(train)))] if train else []
+    said = [html.Command(what="Train again", line=command_line.line("train", *_lasting(train)))] if train else []
     if train and best is not None:
-        given = _anew(train)
+        given = _lasting(train)
         weights = ("-o", f"Global.pretrained_model={best}", "-o", "Global.checkpoints=null")
         for what, command in (("Evaluate the best model", "eval"), ("Export the best model", "export")):
             said.append(html.Command(what=what, line=command_line.line(command, *given, *weights)))
@@ -222,13 +224,13 @@ def _commands(engine: Trained) -> list[html.Command]:
     return [*said, html.Command(what="Draw this page again", line=command_line.line("report", output))]
 
 
-def _anew(arguments: list[str]) -> list[str]:
-    """Arguments of a command that begins anew, and shows as much as it does by default."""
+def _lasting(arguments: list[str]) -> list[str]:
+    """Leave out where a training was resumed from, and how much of it was shown."""
     kept, rest = [], iter(arguments)
     for argument in rest:
         if argument == "--resume":
             next(rest, None)
-        elif not argument.startswith("--resume=") and argument not in HOW_MUCH:
+        elif not argument.startswith("--resume=") and argument not in VERBOSITY:
             kept.append(argument)
     return kept
 

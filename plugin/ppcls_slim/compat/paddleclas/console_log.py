@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, Optional
 
+import paddle
+
 from ...common.console import Verbosity, console
 from .engine import load_engine
 from .logger import PREFIX
@@ -25,6 +27,8 @@ _CONSOLE = "stream_handler"
 _EVALUATED = "[Eval][Epoch 0][Avg]"
 """How PaddleClas begins the line with the result of an evaluation that no training asked for."""
 _TRACEBACKS = logging.Formatter()
+_FOR_GPUS = "The training strategy provided by PaddleClas is based on"
+"""How PaddleClas begins a warning that it gives for every configuration unless 4 or 8 GPUs train."""
 _files: list[Path] = []
 
 
@@ -70,7 +74,9 @@ class _ConsoleHandler(logging.Handler):
         message = record.getMessage()
         if record.levelno >= logging.WARNING:
             trace = f"\n{_TRACEBACKS.formatException(record.exc_info)}" if record.exc_info else ""
-            return f"{record.levelname.lower()}: {message.removeprefix(PREFIX)}{trace}"
+            shown = f"{record.levelname.lower()}: {message.removeprefix(PREFIX)}{trace}"
+            means_nothing = message.startswith(_FOR_GPUS) and paddle.get_device() == "cpu"
+            return shown if not means_nothing and console.is_new(shown) else None
         shown_from = Verbosity.QUIET if message.startswith(_EVALUATED) else getattr(record, "shown_from", None)
         return None if shown_from is None or shown_from > console.verbosity else message.removeprefix(PREFIX)
 

@@ -52,8 +52,15 @@ def differences(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
 
 
 def _flat(record: Record) -> dict[str, object]:
-    asked = {"Arch.name": record.arch, **{key: record.training.get(key) for key in ASKED}}
+    asked = {"Arch.name": record.arch, **{key: _asked(record, key) for key in ASKED}}
     return {**asked, **_leaves(record.slim, "Slim")}
+
+
+def _asked(record: Record, key: str) -> object:
+    """The value; of several stages what each was asked for, and the weights that the first one started from."""
+    values = [stage.asked.get(key) for stage in record.stages if stage.asked] or [record.training.get(key)]
+    alike = key == "pretrained" or len(set(map(repr, values))) == 1
+    return values[0] if alike else ", ".join(map(str, values))
 
 
 def _leaves(section: Mapping[str, object], path: str) -> dict[str, object]:

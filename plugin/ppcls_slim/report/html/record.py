@@ -306,6 +306,13 @@ def write(record: Record, folder: Path) -> Path:
     return path
 
 
+def _nearby(folder: Path) -> str:
+    """Of the folder with the checkpoints, or one with several runs: where a record is."""
+    near = [folder.parent, *sorted(one for one in folder.iterdir() if one.is_dir())]
+    found = next((one for one in near if (one / FILE).is_file()), None)
+    return "" if found is None else f"; {found} has one"
+
+
 def read(folder: Path) -> Record:
     """Read ``report.json`` of an output folder.
 
@@ -316,7 +323,9 @@ def read(folder: Path) -> Record:
     if not folder.is_dir():
         raise SlimError(f"there is no folder {folder}: give Global.output_dir of a run")
     if not path.is_file():
-        raise SlimError(f"{folder} is not the output folder of a run: it has no {FILE}, which training writes")
+        raise SlimError(
+            f"{folder} is not the output folder of a run: it has no {FILE}, which training writes{_nearby(folder)}"
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
