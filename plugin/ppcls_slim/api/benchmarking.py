@@ -90,8 +90,9 @@ def benchmark(
             names[str(_folder(model, Path(scratch) / str(number), engine, example))] = name
         folders = [Path(folder) for folder in names]
         with naming("benchmark"):
-            log, warn = logger.info, logger.warning
-            measured = deploy.benchmark(folders, batches, device(), threads, precision, runs, loader, log=log, warn=warn)
+            measured = deploy.benchmark(
+                folders, batches, device(), threads, precision, runs, loader, log=logger.info, warn=logger.warning
+            )
     return Measurements([replace(one, model=names[one.model]) for one in measured])
 
 
