@@ -155,3 +155,10 @@ def test_a_training_that_goes_on_says_from_which_checkpoint(found):
     engine = SimpleNamespace(mode="train", config={"Global": {**given, "checkpoints": found}})
     lines = banner({"Arch": {"name": "LeNet"}, "Global": given}, engine, Path("output/train.log"))
     assert lines[0].endswith(f"weights: {found or 'dense'}")
+
+
+def test_what_was_quantized_is_shown_once_though_the_export_rebuilds_it(cli, small, tmp_path):
+    shown = train(cli, small, *REPORT, "-o", "Slim.prune=null", "-o", "Slim.quant={name: pact}", DEFAULT)
+    assert shown.out.count(" layers quantized, weights 8 bits") == 1
+    assert "fake-quant: " not in shown.out.replace("top-1, fake-quant", "")
+    assert log_of(tmp_path, "export.log").count(" layers quantized, weights 8 bits") == 1
