@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -175,3 +177,20 @@ def test_a_warning_is_shown_once_in_a_command():
     assert [console.is_new("warning: busy") for _ in range(2)] == [True, False]
     console.begin(Verbosity.NORMAL)
     assert console.is_new("warning: busy")
+
+
+@pytest.mark.parametrize("found", ["output/latest", None])
+def test_a_training_that_goes_on_says_from_which_checkpoint(found):
+    from ppcls_slim.engine.banner import banner  # imports PaddleClas
+
+    given = {"device": "cpu", "checkpoints": "auto", "pretrained_model": "dense"}
+    engine = SimpleNamespace(mode="train", config={"Global": {**given, "checkpoints": found}})
+    lines = banner({"Arch": {"name": "LeNet"}, "Global": given}, engine, Path("output/train.log"))
+    assert lines[0].endswith(f"weights: {found or 'dense'}")
+
+
+def test_what_was_quantized_is_shown_once_though_the_export_rebuilds_it(cli, small, tmp_path):
+    shown = train(cli, small, *REPORT, "-o", "Slim.prune=null", "-o", "Slim.quant={name: pact}", DEFAULT)
+    assert shown.out.count(" layers quantized, weights 8 bits") == 1
+    assert "fake-quant: " not in shown.out.replace("top-1, fake-quant", "")
+    assert log_of(tmp_path, "export.log").count(" layers quantized, weights 8 bits") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,6 +202,17 @@ def test_an_export_names_the_layers_that_run_in_float_and_says_why(quantized, na
     verified = target.verify(job, job.folder, expected)
     assert "4 of 5 convolutions and matrix products run in int8; in float: fc (Slim.quant.skip: fc)" in verified.note
     assert verified.figures["float_layers"] == ["fc"]
+
+
+def test_layers_that_only_the_engine_has_names_for_are_counted(monkeypatch):
+    from ppcls_slim.deploy import parity
+
+    monkeypatch.setattr(parity, "layers_of_weights", lambda model: {})
+    quant = SimpleNamespace(skipped_layers={"fc": "Slim.quant.skip: fc"}, layers={})
+    job = SimpleNamespace(model=None, quant=quant, left_float={})
+    run = SimpleNamespace(float_layers=["fc", "Conv.5", "generated_tensor_7"], int8_layers=8, layers=11)
+    note = parity.with_share(job, parity.Verified({}, []), run).note
+    assert note.endswith("in float: fc (Slim.quant.skip: fc), 2 without weights of their own")
 
 
 def test_an_export_for_several_engines_ends_in_a_table_and_what_to_deploy(quantized, monkeypatch):

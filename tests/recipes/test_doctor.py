@@ -178,5 +178,5 @@ def test_a_cpu_without_vnni_and_versions_that_are_not_tested(doctor, monkeypatch
     monkeypatch.setattr(known_good, "ppcls_version", lambda: "2.4.0")
     _, found = doctor(slim=QUANT)
     assert "this CPU has no VNNI or AMX" in found["warning", "CPU"]
-    assert "PaddleSlim is not installed: pip install --no-deps paddleslim==2.6.0" in found["error", "version"]
+    assert "PaddleSlim is not installed; only benchmarks need it" in found["warning", "version"]
     assert "PaddleClas 2.4.0 is not tested; 2.4.2 and source are" in found["warning", "version"]

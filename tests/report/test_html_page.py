@@ -14,6 +14,7 @@ from conftest import ROOT
 from ppcls_slim.report.html import charts
 from ppcls_slim.report.html import record as html
 from ppcls_slim.report.html.compare import check_comparable, differences, legend
+from ppcls_slim.report.html.figures import asked
 from ppcls_slim.report.html.page import render, render_comparison, write_page
 
 EVERYTHING = [
@@ -248,6 +249,9 @@ def test_of_several_stages_all_are_compared(tmp_path):
     ]
     two = [other(stages=stages, training={}), other(stages=stages[:1], training={})]
     assert differences(two) == [("epochs", ["6, 3", "6"])]
+    steps = other(stages=stages[:1] * 2, training={})
+    assert dict(asked(steps))["epochs"] == "6 (pruned), 6 (pruned)"
+    assert differences([steps, two[1]]) == [("epochs", ["6, 6", "6"])]
 
 
 def test_the_page_of_the_documentation_names_every_key():

@@ -32,13 +32,13 @@ class Console:
     def __init__(self) -> None:
         self.verbosity = Verbosity.VERBOSE
         self._introduced: list[str] = []
-        self._warned: set[str] = set()
+        self._shown: set[str] = set()
 
     def begin(self, verbosity: Verbosity) -> None:
         """A command begins."""
         self.verbosity = verbosity
         self._introduced = []
-        self._warned = set()
+        self._shown = set()
 
     def introduce(self, lines: list[str], again: bool = False) -> None:
         """Show what a command works on.
@@ -54,10 +54,10 @@ class Console:
                     self.tell(line)
             self._introduced += lines
 
-    def is_new(self, warning: str) -> bool:
-        """Whether this command has not shown the warning yet; from now on it has (both stages of a training warn)."""
-        known = warning in self._warned
-        self._warned.add(warning)
+    def is_new(self, line: str) -> bool:
+        """Whether this command has not shown the line yet; from now on it has (both stages of a training warn)."""
+        known = line in self._shown
+        self._shown.add(line)
         return not known
 
     def tell(self, line: str) -> None:

@@ -130,20 +130,24 @@ def with_share(job: ExportJob, verified: Verified, run: Engine) -> Verified:
     share = {"int8_layers": run.int8_layers, "layers": run.layers, "float_layers": left}
     note = f"; {run.int8_layers} of {run.layers} convolutions and matrix products run in int8"
     if run.int8_layers < MOST_IN_INT8 * run.layers:
-        reasons = [f"{name} ({_why_float(name, job)})" for name in left[:NAMED]]
-        more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
-        note += f"; in float: {', '.join(reasons)}{more}"
+        known = [(name, why) for name, why in ((name, _why_float(name, job)) for name in left) if why]
+        parts = [f"{name} ({why})" for name, why in known[:NAMED]]
+        if len(known) > NAMED:
+            parts.append(f"{len(known) - NAMED} more")
+        if len(known) < len(left):  # their names are the engine's own
+            parts.append(f"{len(left) - len(known)} without weights of their own")
+        note += f"; in float: {', '.join(parts)}"
     return replace(verified, figures={**verified.figures, **share}, note=note)
 
 
-def _why_float(name: str, job: ExportJob) -> str:
+def _why_float(name: str, job: ExportJob) -> Optional[str]:
     if name in job.left_float:
         return "auto-speed: no faster in int8"
     if job.quant is not None and name in job.quant.skipped_layers:
         return job.quant.skipped_layers[name]
     if job.quant is not None and name in job.quant.layers:
         return "this engine does not run it in int8"
-    return "it has no weight of its own"
+    return None
 
 
 def int8_options(job: ExportJob) -> Int8Options:

@@ -24,11 +24,11 @@ def banner(config: ClasConfig, engine: ClasEngine, log_file: Path) -> list[str]:
 
     Args:
         config: PaddleClas configuration, as it was given.
-        engine: whose data is loaded already.
+        engine: whose data is loaded already, and whose configuration names the checkpoint that ``auto`` found.
         log_file: of this run.
     """
     section = config["Global"]
-    weights = section.get("checkpoints") if engine.mode == "train" else None
+    weights = engine.config["Global"].get("checkpoints") if engine.mode == "train" else None
     weights = weights or section.get("pretrained_model") or "none"
     facts = {
         "model": f"{config['Arch']['name']}, input {section.get('image_shape')}, weights: {weights}",

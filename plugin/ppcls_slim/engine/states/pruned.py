@@ -116,7 +116,8 @@ class Pruned(State):
     def _adapt(self, model: paddle.nn.Layer, section: PruneConfig, run: Run) -> None:
         """Show the plan, and let batch normalization adapt to a model that was just pruned."""
         if run.step is not None:
-            say(f"ppcls_slim: {run.step} of pruning")
+            tell = say if run.step.number == 1 else logger.info  # later ones are announced with their epochs
+            tell(f"ppcls_slim: {run.step} of pruning")
         self.log(run)
         seen = reestimate_bn(model, run.training_data, run.feed, section.bn_batches)
         if seen:

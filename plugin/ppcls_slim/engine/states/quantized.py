@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint, Metadata
+from ...common.console import console
 from ...compat.paddle import paddle
 from ...compat.paddleclas.logger import logger, say
 from ...config.quant import QuantConfig
@@ -58,7 +59,7 @@ class Quantized(State):
             model, settings, data, lambda batch: run.feed(model, batch), run.trains, shape, left_float
         )
         note_alphas(model, record, 0, run.metadata.alpha_history())
-        say(f"ppcls_slim: {record.summary()}")
+        _tell(record.summary())
         for name, reason in record.skipped_layers.items():
             logger.info(f"ppcls_slim:   {name} stays float: {reason}")
         top1 = run.measure_compressed(model, "quantized", "before training")
@@ -79,7 +80,7 @@ class Quantized(State):
         loading.load_exactly(model, checkpoint)
         if self.plan is not None:
             say(f"ppcls_slim: following the plan of {checkpoint.weights}")
-        say(f"ppcls_slim: {self.record.summary()}, as {checkpoint.weights} was")
+        _tell(self.record.summary(), f", as {checkpoint.weights} was")
 
     def begin(self, model: paddle.nn.Layer, run: Run) -> State:
         """Nothing can follow quantization."""
@@ -106,3 +107,9 @@ class Quantized(State):
         with paddle.utils.unique_name.guard():
             self.float_state.rebuild(dense)
         return convert.int8_model(trained, dense, self.record)
+
+
+def _tell(summary: str, more: str = "") -> None:
+    """Log it; the export behind a training does not show it again."""
+    tell = say if console.is_new(summary) else logger.info
+    tell(f"ppcls_slim: {summary}{more}")

@@ -59,7 +59,7 @@ def _flat(record: Record) -> dict[str, object]:
 def _asked(record: Record, key: str) -> object:
     """The value; of several stages what each was asked for, and the weights that the first one started from."""
     values = [stage.asked.get(key) for stage in record.stages if stage.asked] or [record.training.get(key)]
-    alike = key == "pretrained" or len(set(map(repr, values))) == 1
+    alike = key == "pretrained" or (key != "epochs" and len(set(map(repr, values))) == 1)
     return values[0] if alike else ", ".join(map(str, values))
 
 

@@ -149,7 +149,8 @@ def asked(record: Record) -> list[tuple[str, str]]:
     for key, value in first.items():
         values = [str(stage.asked.get(key)) for stage in told]
         shown = str(value)
-        if len(set(values)) > 1 and key != "pretrained":  # a later stage starts from the one before
+        differ = len(set(values)) > 1 and key != "pretrained"  # a later stage starts from the one before
+        if differ or (key == "epochs" and len(values) > 1):
             shown = ", ".join(f"{one} ({stage.label})" for one, stage in zip(values, told))
         if shown != "None":
             rows.append((key.replace("_", " "), shown))
