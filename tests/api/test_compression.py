@@ -188,3 +188,11 @@ def test_a_layer_that_is_used_under_two_names_is_quantized_under_both(tmp_path):
     ppcls_slim.export(net, tmp_path / "int8", compare=False)
     again = ppcls_slim.load(ppcls_slim.save(net, tmp_path / "net"), Shared)
     assert np.array_equal(outputs(again), outputs(net))
+
+
+def test_a_busy_machine_is_a_warning_and_nothing_is_printed(monkeypatch, capsys):
+    from ppcls_slim.deploy import benchmark
+
+    monkeypatch.setattr(benchmark, "benchmark", lambda *_, warn, **__: warn("batch 1: busy") or [])
+    assert ppcls_slim.benchmark([small()], example=SHAPE).warnings == ["batch 1: busy"]
+    assert capsys.readouterr().out == ""

@@ -29,6 +29,7 @@ class Measurements:
     Attributes:
         measured: one for each model, precision and batch size: ``median_ms``, ``p90_ms``, ``images_per_s``,
             ``speed_up`` over the first one, ``file_bytes``, ``top1``.
+        warnings: batch sizes at which the machine was busy; they are logged, too.
 
     Example:
         >>> import paddle, ppcls_slim
@@ -39,6 +40,7 @@ class Measurements:
     """
 
     measured: Sequence[Measured]
+    warnings: Sequence[str] = ()
 
     def __str__(self) -> str:
         """The table."""
@@ -91,9 +93,14 @@ def benchmark(
         for number, (name, model) in enumerate(named.items()):
             names[str(_folder(model, Path(scratch) / str(number), engine, example))] = name
         folders = [Path(folder) for folder in names]
+        warnings: list[str] = []
         with naming("benchmark"):
-            measured = deploy.benchmark(folders, batches, device(), threads, precision, runs, loader, log=logger.info)
-    return Measurements([replace(one, model=names[one.model]) for one in measured])
+            measured = deploy.benchmark(
+                folders, batches, device(), threads, precision, runs, loader, log=logger.info, warn=warnings.append
+            )
+    for warning in warnings:
+        logger.warning(f"ppcls_slim: {warning}")
+    return Measurements([replace(one, model=names[one.model]) for one in measured], warnings)
 
 
 def _check_numbers(batches: Sequence[int], threads: int, precision: str, runs: int) -> None:
