@@ -58,8 +58,7 @@ def parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_cifar10(commands)
     _add_init(commands)
-    text = "say before training what will go wrong, or gain nothing"
-    _add_config(commands.add_parser("doctor", help=text, description=f"{text}; exit status 1 if there is an error"))
+    _add_config(add_command(commands, "doctor"))
     for command in developer_commands().values():
         command.add_parser(commands)
     schema = add_command(commands, "schema")
@@ -91,8 +90,7 @@ def _add_config(command: argparse.ArgumentParser, required: bool = True) -> None
 
 
 def _add_init(commands: Any) -> None:
-    text = "write a Slim section for a goal, from what was measured of such backbones"
-    init = commands.add_parser("init", help=text, description=text)
+    init = add_command(commands, "init")
     what = init.add_mutually_exclusive_group(required=True)
     what.add_argument("-c", "--config", type=Path, metavar="FILE", help="PaddleClas configuration (YAML)")
     what.add_argument(
@@ -141,8 +139,7 @@ def _add_benchmark(commands: Any) -> None:
 
 
 def _add_report(commands: Any) -> None:
-    text = "draw the page of a run again, or one page of several runs side by side"
-    report = commands.add_parser("report", help=text, description=text)
+    report = add_command(commands, "report")
     report.add_argument("folders", nargs="+", type=Path, metavar="OUTPUT", help="Global.output_dir of a run")
     report.add_argument(
         "-o",
