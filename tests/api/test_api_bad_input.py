@@ -104,6 +104,24 @@ MISTAKES = {
         lambda: ppcls_slim.export(small(), "out", ["openvin"], example=SHAPE),
         "did you mean 'openvino'",
     ),
+    "a number for a target": (lambda: ppcls_slim.export(small(), "out", 3, example=SHAPE), "export.targets"),
+    "a shape of another network": (
+        lambda: ppcls_slim.export(small(), "out", example=[1, 12, 12]),
+        r"export: Small does not run on an input of \[1, 12, 12\]: give another example",
+    ),
+    "an export of a static forward pass": (
+        lambda: ppcls_slim.export(static(), "out", example=SHAPE),
+        "export: the network is under paddle.jit.to_static",
+    ),
+    "several processes": (
+        lambda: ppcls_slim.plan(paddle.DataParallel(small()), SHAPE, pruned_ratio=0.5),
+        "plan: the network is in paddle.DataParallel",
+    ),
+    "data that is not finite": (
+        lambda: ppcls_slim.quantize(small(), [paddle.full([2, *SHAPE], float("nan"))]),
+        "the input of first is not finite on calibration data",
+    ),
+    "a path without a name": (lambda: ppcls_slim.save(small(), "folder/"), "'folder/' names no file"),
     "an unknown shape": (lambda: ppcls_slim.export(small(), "out"), "the shape of an input is not known"),
     "a network that cannot be copied": (
         lambda: ppcls_slim.export(uncopyable(), "out", example=SHAPE),
@@ -125,6 +143,9 @@ MISTAKES = {
     ),
     "no models": (lambda: ppcls_slim.benchmark([]), "give a list of folders and networks"),
     "one folder": (lambda: ppcls_slim.benchmark("out"), "give a list of folders and networks"),
+    "no runs": (lambda: ppcls_slim.benchmark([small()], runs=0), "runs has to be a whole number above 0, not 0"),
+    "one batch size": (lambda: ppcls_slim.benchmark([small()], batches=1), "batches is 1: give a list of batch"),
+    "a misspelt precision": (lambda: ppcls_slim.benchmark([small()], precision="fp23"), "did you mean 'fp32'"),
     "no such folder": (lambda: ppcls_slim.benchmark(["nowhere"]), "benchmark: there is no folder nowhere"),
     "a number for a model": (lambda: ppcls_slim.benchmark([3]), "a int is neither the folder"),
     "nothing to verify": (lambda: ppcls_slim.verify(small()), "the network is not pruned: give a plan"),

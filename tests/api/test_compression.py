@@ -166,6 +166,18 @@ def test_a_network_in_evaluation_mode_stays_so_and_its_quantizers_stand_still():
     assert before and all(np.array_equal(tensor.numpy(), before[name]) for name, tensor in of_inputs.items())
 
 
+def test_frozen_layers_are_scored_as_others_and_stay_frozen():
+    given = {"name": "taylor", "pruned_flops": 0.3, "data": batches()}
+    net = small()
+    expected = ppcls_slim.plan(net, SHAPE, **given)
+    for parameter in [net.first.weight, net.norm.weight, net.second.weight]:
+        parameter.stop_gradient = True
+    found = ppcls_slim.plan(net, SHAPE, **given)
+    assert [one.kept for one in found.decisions] == [one.kept for one in expected.decisions]
+    ppcls_slim.quantize(ppcls_slim.prune(net, found), batches())
+    assert net.first.weight.stop_gradient and net.second.weight.stop_gradient and not net.head.weight.stop_gradient
+
+
 class Shared(paddle.nn.Layer):
     """One convolution under two names."""
 
@@ -188,3 +200,11 @@ def test_a_layer_that_is_used_under_two_names_is_quantized_under_both(tmp_path):
     ppcls_slim.export(net, tmp_path / "int8", compare=False)
     again = ppcls_slim.load(ppcls_slim.save(net, tmp_path / "net"), Shared)
     assert np.array_equal(outputs(again), outputs(net))
+
+
+def test_a_busy_machine_is_a_warning_and_nothing_is_printed(monkeypatch, capsys):
+    from ppcls_slim.deploy import benchmark
+
+    monkeypatch.setattr(benchmark, "benchmark", lambda *_, warn, **__: warn("batch 1: busy") or [])
+    assert ppcls_slim.benchmark([small()], example=SHAPE).warnings == ["batch 1: busy"]
+    assert capsys.readouterr().out == ""

@@ -92,6 +92,10 @@ def test_the_page_of_a_deep_network_is_below_one_megabyte_and_asks_nothing_of_th
     assert "the machine was busy" in text
 
 
+def test_the_page_of_ten_thousand_epochs_is_below_one_megabyte():
+    assert len(render(large(epochs=10_000)).encode()) < 1_000_000
+
+
 def test_every_layer_is_named(tmp_path):
     record, text = large(), render(large())
     section = text[text.index('<section id="alphas">') : text.index('<section id="agreement">')]

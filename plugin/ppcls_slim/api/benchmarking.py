@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional, Union
 
-from ..common.errors import SlimError
+from ..common.errors import SlimError, did_you_mean
+from ..common.precisions import EVERY
 from ..compat.paddle import paddle
 from ..compat.paddleclas.logger import logger
 from ..deploy import benchmark as deploy
@@ -28,6 +29,7 @@ class Measurements:
     Attributes:
         measured: one for each model, precision and batch size: ``median_ms``, ``p90_ms``, ``images_per_s``,
             ``speed_up`` over the first one, ``file_bytes``, ``top1``.
+        warnings: batch sizes at which the machine was busy; they are logged, too.
 
     Example:
         >>> import paddle, ppcls_slim
@@ -38,6 +40,7 @@ class Measurements:
     """
 
     measured: Sequence[Measured]
+    warnings: Sequence[str] = ()
 
     def __str__(self) -> str:
         """The table."""
@@ -80,6 +83,7 @@ def benchmark(
     """
     if isinstance(models, (str, Path, paddle.nn.Layer)) or not isinstance(models, (Mapping, Sequence)) or not models:
         raise SlimError("benchmark: give a list of folders and networks, or a mapping from names to them")
+    _check_numbers(batches, threads, precision, runs)
     named = models if isinstance(models, Mapping) else dict(zip(_names(models), models))
     loader = batches_of(data, "benchmark")
     if loader is not None and not loader.labelled:
@@ -89,11 +93,24 @@ def benchmark(
         for number, (name, model) in enumerate(named.items()):
             names[str(_folder(model, Path(scratch) / str(number), engine, example))] = name
         folders = [Path(folder) for folder in names]
+        warnings: list[str] = []
         with naming("benchmark"):
             measured = deploy.benchmark(
-                folders, batches, device(), threads, precision, runs, loader, log=logger.info, warn=logger.warning
+                folders, batches, device(), threads, precision, runs, loader, log=logger.info, warn=warnings.append
             )
-    return Measurements([replace(one, model=names[one.model]) for one in measured])
+    for warning in warnings:
+        logger.warning(f"ppcls_slim: {warning}")
+    return Measurements([replace(one, model=names[one.model]) for one in measured], warnings)
+
+
+def _check_numbers(batches: Sequence[int], threads: int, precision: str, runs: int) -> None:
+    if not isinstance(batches, (list, tuple)) or not batches:
+        raise SlimError(f"benchmark: batches is {batches!r:.40}: give a list of batch sizes, as [1, 64]")
+    for name, number in (*(("batches", one) for one in batches), ("threads", threads), ("runs", runs)):
+        if not isinstance(number, int) or number < 1:
+            raise SlimError(f"benchmark: {name} has to be a whole number above 0, not {number!r:.40}")
+    if precision not in EVERY:
+        raise SlimError(f"benchmark: there is no precision {precision!r:.40}{did_you_mean(str(precision), EVERY)}")
 
 
 def _names(models: Sequence[Model]) -> list[str]:

@@ -50,13 +50,24 @@ def keep(model: paddle.nn.Layer, compression: Compression) -> None:
 
 
 def check_float(model: paddle.nn.Layer, function: str) -> None:
-    """Refuse a quantized network, and what is not computed in float32, layer by layer.
+    """Refuse a quantized network, and one that :func:`check_plain` refuses.
 
     Raises:
         SlimError: see above.
     """
     if compression_of(model).quant is not None:
         raise SlimError(f"{function}: the network is quantized already: prune first, then quantize the float network")
+    check_plain(model, function)
+
+
+def check_plain(model: paddle.nn.Layer, function: str) -> None:
+    """Refuse a wrapped network, and what is not computed in float32, layer by layer.
+
+    Raises:
+        SlimError: see above.
+    """
+    if isinstance(model, paddle.DataParallel):
+        raise SlimError(f"{function}: the network is in paddle.DataParallel: give the one that you put into it")
     if any(is_static(layer) for layer in model.sublayers(include_self=True)):
         raise SlimError(f"{function}: the network is under paddle.jit.to_static: give it before that")
     for name, parameter in model.named_parameters():

@@ -24,7 +24,7 @@ from ..prune import pruner
 from ..quant import convert
 from ..verify.samples import Samples
 from .batches import Batches, Data, Example, batches_of, check_network, device, noise, shape_of
-from .compression import Compression, compression_of, copy_of, exported
+from .compression import Compression, check_plain, compression_of, copy_of, exported
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,11 @@ def export(
         | target | model    | runs in |    weights | ms, batch 1 ...
     """
     check_network(model, "export")
+    check_plain(model, "export")
     compression = compression_of(model)
     batches = batches_of(data, "export")
     job = _job(model, compression, Path(folder), _targets(targets), example, batches, transform_ops)
+    _check_runs(job, type(model).__name__)
     try:
         outcome = deploy.export(job, compare)
     except OSError as error:
@@ -108,8 +110,20 @@ def export(
     )
 
 
+def _check_runs(job: ExportJob, name: str) -> None:
+    try:
+        with paddle.no_grad():
+            job.model(paddle.to_tensor(job.samples.images[:1]))
+    except Exception as error:  # whatever a layer raises on an input that it was not made for
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        shape = list(job.samples.images.shape[1:])
+        raise SlimError(
+            f"export: {name} does not run on an input of {shape}: give another example ({reason})"
+        ) from error
+
+
 def _targets(targets: Union[str, Sequence[str]]) -> list[str]:
-    names = [targets] if isinstance(targets, str) else list(targets)
+    names = list(targets) if isinstance(targets, (list, tuple)) else [targets]
     try:
         return DeployConfig.model_validate({"targets": names}).targets
     except ValidationError as error:

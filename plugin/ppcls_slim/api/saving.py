@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Union
 
@@ -35,6 +36,8 @@ def save(model: paddle.nn.Layer, path: Union[str, Path]) -> Path:
         'pruned.pdparams'
     """
     check_network(model, "save")
+    if not Path(path).name or str(path).endswith(("/", os.sep)):
+        raise SlimError(f"save: {str(path)!r} names no file: give a path such as output/net")
     prefix = checkpoints.path_prefix_of(str(path))
     compression = compression_of(model)
 

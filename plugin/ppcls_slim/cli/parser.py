@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..common.precisions import EVERY, PRECISIONS
 from .developer import developer_commands
 from .help import add_command
 
-PRECISIONS = ("fp32", "int8", "bf16", "fp16", "int8+bf16")
 GOALS = ("fast", "small", "accurate")
 ENGINES = ("openvino", "onnx", "paddle", "tensorrt", "onnx-gpu")
 MOST = 1_000_000
@@ -128,7 +128,7 @@ def _add_benchmark(commands: Any) -> None:
     benchmark.add_argument("--device", choices=["cpu", "gpu"], help="default: the GPU if there is one")
     benchmark.add_argument(
         "--precision",
-        choices=["auto", "all", *PRECISIONS],
+        choices=EVERY,
         default="auto",
         help="auto: int8 where the model is quantized, else fp32; all: every one that this machine runs it in",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -72,6 +73,10 @@ def quantize(
     seen = observe(model, layers, batches, run, count, batch_statistics=trains, histograms=observer.needs_histogram)
     # Every process saw other batches.
     ranges = broadcast_from_rank0(lambda: {name: input_range(one, settings, observer) for name, one in seen.items()})
+    for name, one in ranges.items():
+        # Paddle 2.6 passes over NaN in the smallest and the largest value; the mean does not.
+        if not all(map(math.isfinite, (one.low, one.input_scale, one.mean_magnitude))):
+            raise SlimError(f"the input of {name} is not finite on calibration data: give sound weights and images")
     record = choose_layers(model, settings, ranges, folded, left_float)
     insert_fake_quants(model, record, ranges if settings.calibration_batches else None)
     if correct is not None:

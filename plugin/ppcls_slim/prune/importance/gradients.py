@@ -8,6 +8,7 @@ import numpy as np
 
 from ...common.errors import SlimError
 from ...compat.paddle import paddle
+from ...compat.patching import attribute_restored
 from ..dependency.groups import Member
 from .training_data import TrainingData
 
@@ -42,12 +43,16 @@ def mean_over_batches(
     for member in members:
         axes.setdefault(member.param, {})[member.axis] = np.zeros(len(member.index))
     batches = 0
-    for loss in data.losses(model):
-        loss.backward()
-        batches += 1
-        with paddle.no_grad():
-            for name, sums in axes.items():
-                _add(sums, name, parameters[name], contribution, of_sum)
+    scored = [parameters[name] for name in axes]
+    with attribute_restored(scored, "stop_gradient"):
+        for parameter in scored:
+            parameter.stop_gradient = False  # frozen layers matter, too
+        for loss in data.losses(model):
+            loss.backward()
+            batches += 1
+            with paddle.no_grad():
+                for name, sums in axes.items():
+                    _add(sums, name, parameters[name], contribution, of_sum)
     if not batches:
         raise SlimError("Slim.prune.name: there are no training batches to score; look at DataLoader.Train")
     return [axes[member.param][member.axis] / batches for member in members]

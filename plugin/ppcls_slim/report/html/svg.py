@@ -14,6 +14,8 @@ from typing import Optional
 
 WIDTH, HEIGHT = 360, 240
 LEFT, RIGHT, TOP, BOTTOM = 42, 12, 26, 34
+MOST_POINTS = 4 * WIDTH
+"""Of a line; more are not seen."""
 
 
 def element(name: str, content: str = "", **attributes: object) -> str:
@@ -107,7 +109,8 @@ class Plot:
 
     def line(self, points: Sequence[tuple[float, float]], kind: str, title: str) -> None:
         """Draw a line through points."""
-        path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
+        every = max(1, -(-len(points) // MOST_POINTS))
+        path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points[::-1][::every][::-1])
         if len(points) == 1:
             self._shapes.append(titled(self._dot(*points[0], 3.0), title, class_=kind))
         elif points:
