@@ -98,24 +98,6 @@ HELP = {
         "Write the JSON Schema of the Slim section: editors complete and check its keys with it.",
         "ppcls-slim schema slim.schema.json",
     ),
-    "report": Help(
-        "draw the page of a run again, or one page of several runs side by side",
-        "Draw report.html from the report.json that training and export write: what was pruned and quantized, and "
-        "what came out. Of several runs one page is made that compares them.",
-        "ppcls-slim report output/digits_prune output/digits_quant",
-    ),
-    "init": Help(
-        "write a Slim section for a goal, from what was measured of such backbones",
-        "Write a copy of a configuration with a Slim section for a goal: what to prune and how to quantize, as "
-        "was measured of such backbones.",
-        "ppcls-slim init -c ppcls_configs/quickstart/digits_dense.yaml --goal fast",
-    ),
-    "doctor": Help(
-        "say before training what will go wrong, or gain nothing",
-        "Look at a configuration, its data and this machine before training prunes or quantizes: what will go wrong, "
-        "and what gains nothing. The exit status is 1 if there is an error.",
-        "ppcls-slim doctor -c ppcls_configs/quickstart/digits_quant.yaml",
-    ),
 }
 
 
