@@ -70,7 +70,10 @@ def test_nothing_is_overwritten(cli, dense):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda text: text.replace("Arch:", "Arc:"), ["the section Arch is missing", "instead there is 'Arc'"]),
+        (
+            lambda text: text.replace("Arch:", "Arc:"),
+            [".yaml: ", "the section Arch is missing", "instead there is 'Arc'"],
+        ),
         (lambda text: text + "Slim:\n  prune: {pruned_ratio: 0.3}\n", ["has a Slim section already"]),
         (lambda text: text + "Slin: {}\n", ["unknown section 'Slin'"]),
         (lambda text: text + "...\n", ["a section cannot be added behind its last line"]),

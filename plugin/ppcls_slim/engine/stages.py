@@ -69,7 +69,8 @@ def train(config: ClasConfig) -> SlimEngine:
         for stage in stages[begun + 1 :]:
             progress = engine.progress
             stage.config["Global"].update(checkpoints=None, pretrained_model=str(_best_of(progress)))
-            say(f"ppcls_slim: {stage.name}, {stage.config['Global']['epochs']} epochs")
+            epochs = int(stage.config["Global"]["epochs"])
+            say(f"ppcls_slim: {stage.name}, {epochs} epoch{'s' if epochs > 1 else ''}")
             engine = _train(stage, given, progress)
         return engine
 

@@ -39,7 +39,10 @@ def add_section(path: Path, goal: str, engine: Optional[str], output: Optional[P
     if not output.parent.is_dir():
         raise SlimError(f"--output: there is no folder {output.parent}: make it, or give another file")
     config = _with_numbers(read_yaml(path))
-    check_sections(config, "init")
+    try:
+        check_sections(config, "init")
+    except SlimError as error:
+        raise SlimError(f"{path}: {error}") from None
     if "Slim" in config:
         raise SlimError(f"{path} has a Slim section already: remove it, or give a file without one")
     read_section(config)  # a misspelt one
