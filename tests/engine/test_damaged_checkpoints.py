@@ -18,7 +18,7 @@ import pytest
 
 from conftest import reseal
 from ppcls_slim import checkpoint as checkpoints
-from ppcls_slim.common.errors import SlimError
+from ppcls_slim.common.errors import SlimError, naming
 from ppcls_slim.compat.paddle import paddle
 from ppcls_slim.compat.paddleclas.logger import logger
 from ppcls_slim.compat.paddleclas.stand_ins import while_training
@@ -55,7 +55,7 @@ def load(prefix):
         if isinstance(state, Dense):
             loading.load_what_fits(model, found, CONFIG, untrained_head=False)
         else:
-            with loading.naming(found.weights):
+            with naming(found.weights):
                 state.rebuild(model)
             loading.load_exactly(model, found)
         if isinstance(state, Masked):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Optional, Union
 
@@ -138,15 +137,6 @@ def feed(model: paddle.nn.Layer, batch: Any) -> Any:
 def device() -> str:
     """``gpu`` or ``cpu``: where Paddle computes now, and exports are verified and timed."""
     return "gpu" if paddle.get_device().startswith("gpu") else "cpu"
-
-
-@contextmanager
-def naming(function: str) -> Iterator[None]:
-    """Name the function in errors about a folder."""
-    try:
-        yield
-    except SlimError as error:
-        raise SlimError(f"{function}: {error}") from None
 
 
 def noise(shape: Sequence[int]) -> Samples:

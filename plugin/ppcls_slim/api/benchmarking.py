@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional, Union
 
-from ..common.errors import SlimError, did_you_mean
+from ..common.errors import SlimError, did_you_mean, naming
 from ..common.precisions import EVERY
 from ..compat.paddle import paddle
 from ..compat.paddleclas.logger import logger
 from ..deploy import benchmark as deploy
 from ..deploy.benchmark import Measured
 from ..deploy.export import export_folder
-from .batches import Data, Example, batches_of, device, naming
+from .batches import Data, Example, batches_of, device
 from .exporting import export
 
 Model = Union[str, Path, paddle.nn.Layer]

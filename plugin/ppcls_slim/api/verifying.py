@@ -8,7 +8,7 @@ from typing import Optional, Union, overload
 
 import numpy as np
 
-from ..common.errors import SlimError
+from ..common.errors import SlimError, naming
 from ..compat.paddle import paddle
 from ..config.prune import PruneConfig
 from ..deploy.benchmark import input_shape
@@ -21,7 +21,7 @@ from ..verify import export_parity
 from ..verify.accuracy import logits_of
 from ..verify.equivalence import Equivalence, check_equivalence
 from ..verify.int8 import run_all
-from .batches import Data, batches_of, check_network, device, naming, noise
+from .batches import Data, batches_of, check_network, device, noise
 from .compression import compression_of, copy_of
 
 SAMPLES = 1000

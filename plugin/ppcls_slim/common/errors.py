@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 
 class SlimError(Exception):
@@ -22,6 +22,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the nearest known spelling, or an empty string."""
     near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
     return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+@contextmanager
+def naming(what: Union[str, Path]) -> Iterator[None]:
+    """Name a key, an argument, a function or a file in what is wrong with it."""
+    try:
+        yield
+    except SlimError as error:
+        raise SlimError(f"{what}: {error}") from None
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -11,7 +11,7 @@ from typing import Any, Optional
 import numpy as np
 
 from ..common import atomic
-from ..common.errors import SlimError
+from ..common.errors import SlimError, naming
 from ..compat.paddle import default_device
 from ..compat.paddleclas.operators import make_operators
 from .inference_yml import LABELS, InferenceYml, TopkOptions, read_inference_yml
@@ -28,10 +28,12 @@ def predict(arguments: argparse.Namespace) -> None:
         SlimError: no exported model, no image, or an image that cannot be read.
     """
     files = image_files(arguments.images)
-    settings = read_inference_yml(settings_file(arguments.model_dir))
+    with naming("--model-dir"):
+        settings = read_inference_yml(settings_file(arguments.model_dir))
+        target = target_of(arguments.model_dir)
     device = arguments.device or default_device()
     steps = _steps(settings)
-    run = target_of(arguments.model_dir).load(arguments.model_dir, device, arguments.threads, arguments.precision)
+    run = target.load(arguments.model_dir, device, arguments.threads, arguments.precision)
     names = read_names(arguments.model_dir)
     results = []
     size = arguments.batch_size

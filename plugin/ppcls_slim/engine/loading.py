@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from .. import checkpoint as checkpoints
 from ..checkpoint import Checkpoint, Fit
@@ -113,15 +112,6 @@ def load_loss(loss: Optional[paddle.nn.Layer], checkpoint: Checkpoint) -> None:
         checkpoints.load_exactly(loss, weights, checkpoint.weights)
     else:
         logger.info(f"ppcls_slim: {checkpoint.weights} has no parameters of Loss: they begin untrained")
-
-
-@contextmanager
-def naming(what: Union[str, Path]) -> Iterator[None]:
-    """Name a key or a file in what is wrong with it."""
-    try:
-        yield
-    except SlimError as error:
-        raise SlimError(f"{what}: {error}") from None
 
 
 def resume(

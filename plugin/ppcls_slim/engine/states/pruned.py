@@ -8,7 +8,7 @@ from typing import Any, Optional
 from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint, Metadata
 from ...common.console import console
-from ...common.errors import SlimError
+from ...common.errors import SlimError, naming
 from ...compat.distributed import broadcast_from_rank0
 from ...compat.paddle import paddle
 from ...compat.paddleclas.logger import logger, say
@@ -77,7 +77,7 @@ class Pruned(State):
 
     def restore(self, model: paddle.nn.Layer, checkpoint: Checkpoint, run: Run) -> None:
         """Follow the plan of the checkpoint, whatever the configuration says."""
-        with loading.naming(checkpoint.weights):
+        with naming(checkpoint.weights):
             self.rebuild(model)
         say(f"ppcls_slim: following the plan of {checkpoint.weights} ({self._beside(run.slim.prune)})")
         loading.load_exactly(model, checkpoint)

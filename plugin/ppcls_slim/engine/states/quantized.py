@@ -8,6 +8,7 @@ from typing import Any, Optional
 from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint, Metadata
 from ...common.console import console
+from ...common.errors import naming
 from ...compat.paddle import paddle
 from ...compat.paddleclas.logger import logger, say
 from ...config.quant import QuantConfig
@@ -74,7 +75,7 @@ class Quantized(State):
 
     def restore(self, model: paddle.nn.Layer, checkpoint: Checkpoint, run: Run) -> None:
         """Rebuild the model as the checkpoint says, whatever the configuration says."""
-        with loading.naming(checkpoint.weights):
+        with naming(checkpoint.weights):
             self.record.check_user_classes(run.slim.quant)
             self.rebuild(model)
         loading.load_exactly(model, checkpoint)

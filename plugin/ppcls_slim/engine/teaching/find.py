@@ -8,7 +8,7 @@ from typing import Optional
 
 from ... import checkpoint as checkpoints
 from ...checkpoint import Checkpoint
-from ...common.errors import SlimError
+from ...common.errors import SlimError, naming
 from ...common.name_patterns import matching
 from ...compat.paddle import paddle
 from ...compat.paddleclas.config import copy_config, read_yaml_config
@@ -73,7 +73,7 @@ def _named(settings: DistillConfig, run: Run) -> Teacher:
     config, key = run.config, f"{KEY}.teacher"
     path: Optional[str] = settings.teacher
     if settings.config is not None:
-        with loading.naming(f"{KEY}.config"):
+        with naming(f"{KEY}.config"):
             other = read_yaml_config(Path(settings.config), [])
         config = _with_arch(run.config, other, settings.config)
         if settings.teacher == DENSE:
@@ -82,7 +82,7 @@ def _named(settings: DistillConfig, run: Run) -> Teacher:
         return _from_checkpoint(open_named(str(path), key), config, run)
     if not is_pretrained(config["Arch"]):
         raise SlimError(f"{KEY}.config: {settings.config} names no weights: name them with {KEY}.teacher")
-    with paddle.utils.unique_name.guard(), loading.naming(f"{KEY}.config"):
+    with paddle.utils.unique_name.guard(), naming(f"{KEY}.config"):
         return Teacher(build_dense(config, "eval"), str(settings.config))
 
 
@@ -101,7 +101,7 @@ def _from_checkpoint(found: Checkpoint, config: ClasConfig, run: Run, name: Opti
     """Build the model of a dense, pruned or quantized checkpoint with its weights."""
     say(f"ppcls_slim: the teacher is that of {found.weights}")
     state = state_of(found)
-    with loading.naming(f"{KEY}.teacher"):
+    with naming(f"{KEY}.teacher"):
         model = build_untrained(config)
         if isinstance(state, Dense):
             fit = loading.load_what_fits(model, found, config, untrained_head=True)
