@@ -100,4 +100,6 @@ def test_the_quickstart_that_asks_for_twice_the_speed_gets_it_in_three_minutes(c
     assert planned.status == 0, planned.err
     latency = json.loads((tmp_path / "plan.json").read_text())["latency"]
     assert latency["dense"] >= 1.9 * latency["measured"]
-    assert latency["layers"]["conv1"][0] > latency["layers"]["conv1"][1] > 0.0
+    layers = latency["layers"].values()  # milliseconds, dense and pruned; which are pruned is the plan's to say
+    assert all(dense >= pruned > 0.0 for dense, pruned in layers)
+    assert sum(dense for dense, _ in layers) > 1.5 * sum(pruned for _, pruned in layers)
