@@ -29,10 +29,12 @@ def predict(arguments: argparse.Namespace) -> None:
     """
     files = image_files(arguments.images)
     with naming("--model-dir"):
-        settings = read_inference_yml(settings_file(arguments.model_dir))
+        yml = settings_file(arguments.model_dir)
+    settings = read_inference_yml(yml)
+    steps = _steps(settings)
+    with naming("--model-dir"):
         target = target_of(arguments.model_dir)
     device = arguments.device or default_device()
-    steps = _steps(settings)
     run = target.load(arguments.model_dir, device, arguments.threads, arguments.precision)
     names = read_names(arguments.model_dir)
     results = []
